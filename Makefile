@@ -1,0 +1,37 @@
+# Two commands start from a bare clone and set up all that they need: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO_ARGUMENTS ?=
+
+.PHONY: demo test check format bench clean
+
+demo: $(READY)  ## seal, release, attack, verify, open and classify real images; writes medseal-demo/report.html
+	$(BIN)/medseal demo --output medseal-demo $(DEMO_ARGUMENTS)
+
+test: $(READY)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config importlinter.toml
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## the measurements behind benchmarks/results
+	$(BIN)/python -m benchmarks
+
+# torch first and alone, so that no later requirement pulls another build of it.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[learn,dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) medseal-demo build dist

@@ -1,0 +1,1 @@
+"""Measurements behind the tables in docs/results.md; outside the library."""

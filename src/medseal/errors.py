@@ -1,0 +1,242 @@
+"""One tree of exceptions: bad input, failed verification, refused access, unreachable party.
+
+Each class carries the exit code of the command line. A message is one line, says what happened
+and what to do next, and never holds stored values, keys, passphrases or a person's name.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "AccessError",
+    "AccessRefusedError",
+    "CatalogueError",
+    "CheckpointError",
+    "ConfigurationError",
+    "ConsistencyError",
+    "DeidentificationError",
+    "DigestMismatchError",
+    "FingerprintError",
+    "HeaderAuthenticationError",
+    "HeaderFormatError",
+    "ImageMismatchError",
+    "ImageTooLargeError",
+    "InclusionError",
+    "InputError",
+    "KeystoreError",
+    "LedgerBusyError",
+    "LedgerError",
+    "MedsealError",
+    "ModelMismatchError",
+    "NoMatchingIdentityError",
+    "PackageError",
+    "PayloadAuthenticationError",
+    "ReceiptError",
+    "StorageError",
+    "StorageFullError",
+    "TruncatedPackageError",
+    "UnknownImageError",
+    "UnknownModelError",
+    "UnknownNameError",
+    "UnreachableError",
+    "UnreadableImageError",
+    "UnsupportedImageError",
+    "VerificationError",
+    "WatermarkCapacityError",
+    "WatermarkKeyError",
+    "WeightsError",
+    "WorkspaceError",
+    "WrongPassphraseError",
+]
+
+
+class MedsealError(Exception):
+    """Root of all errors that this package raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+# --- Bad input: the caller can mend it -------------------------------------------------------
+
+
+class InputError(MedsealError):
+    """An argument, a file or a configuration is not usable."""
+
+    exit_code = 2
+
+
+class UnreadableImageError(InputError):
+    """The file is damaged, truncated or not an image."""
+
+
+class UnsupportedImageError(InputError):
+    """The file is sound but uses something that is not supported."""
+
+
+class ImageTooLargeError(InputError):
+    """A stated size exceeds one of the limits in `medseal.imaging.limits`."""
+
+
+class ImageMismatchError(InputError):
+    """Two images that belong together differ in shape or dtype."""
+
+
+class DeidentificationError(InputError):
+    """A data set cannot be de-identified completely, so no copy was written."""
+
+
+class ConfigurationError(InputError):
+    """A configuration file or an option has a wrong value."""
+
+
+class WorkspaceError(InputError):
+    """The workspace is missing, incomplete or already there."""
+
+
+class UnknownImageError(InputError):
+    """No image or release with this identifier is in the workspace."""
+
+
+class UnknownNameError(InputError):
+    """No account with this name is in the workspace."""
+
+
+class UnknownModelError(InputError):
+    """No model with this identifier is installed."""
+
+
+class ModelMismatchError(InputError):
+    """The image is not of the kind that the model was made for."""
+
+
+class WatermarkCapacityError(InputError):
+    """The image is too small or too flat to carry the payload."""
+
+
+class WatermarkKeyError(InputError):
+    """A watermark key or payload has the wrong length."""
+
+
+# --- Failed verification: what was given does not prove what it claims ------------------------
+
+
+class VerificationError(MedsealError):
+    """A digest, signature, tag or proof does not fit."""
+
+
+class DigestMismatchError(VerificationError):
+    """Content differs from the digest that names it.
+
+    Attributes
+    ----------
+    expected, actual
+        Both digests in hexadecimal.
+    """
+
+    def __init__(self, message: str, *, expected: str, actual: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.actual = actual
+
+
+class PackageError(VerificationError):
+    """A sealed package is refused; no plaintext byte was returned."""
+
+
+class HeaderFormatError(PackageError):
+    """The header of a sealed package does not follow the specification."""
+
+
+class HeaderAuthenticationError(PackageError):
+    """The MAC over the header of a sealed package does not fit."""
+
+
+class PayloadAuthenticationError(PackageError):
+    """A chunk of a sealed package fails authentication or stands in the wrong place."""
+
+
+class TruncatedPackageError(PackageError):
+    """A sealed package ends before its last chunk."""
+
+
+class NoMatchingIdentityError(PackageError):
+    """None of the wraps in the package was made for this identity."""
+
+
+class WrongPassphraseError(PackageError):
+    """The passphrase does not unlock the package or the keystore."""
+
+
+class KeystoreError(PackageError):
+    """The keystore is damaged or lacks a key."""
+
+
+class FingerprintError(VerificationError):
+    """A fingerprint is malformed or was made with another key."""
+
+
+class WeightsError(VerificationError):
+    """Weights differ from the digest on their card, or the card is malformed."""
+
+
+class LedgerError(VerificationError):
+    """The log, a checkpoint, a proof or a receipt does not verify."""
+
+
+class CheckpointError(LedgerError):
+    """A checkpoint is malformed or its signature does not fit."""
+
+
+class InclusionError(LedgerError):
+    """An inclusion proof does not lead to the root of the checkpoint."""
+
+
+class ConsistencyError(LedgerError):
+    """A newer tree does not continue an older one."""
+
+
+class ReceiptError(LedgerError):
+    """A receipt is malformed or speaks of something else."""
+
+
+# --- Refused access ---------------------------------------------------------------------------
+
+
+class AccessError(MedsealError):
+    """The access rules do not allow what was asked."""
+
+
+class AccessRefusedError(AccessError):
+    """No grant covers this account, action, image, purpose and time.
+
+    Attributes
+    ----------
+    reason
+        Machine-readable word, for example ``no-grant``, ``expired``, ``revoked``, ``purpose``.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+# --- Unreachable party ------------------------------------------------------------------------
+
+
+class UnreachableError(MedsealError):
+    """Storage, ledger or another party cannot be reached; nothing was lost."""
+
+
+class StorageError(UnreachableError):
+    """The object store or the catalogue cannot be read or written."""
+
+
+class CatalogueError(StorageError):
+    """The catalogue is damaged or of another version."""
+
+
+class StorageFullError(StorageError):
+    """No space is left; nothing was half written."""
+
+
+class LedgerBusyError(UnreachableError):
+    """Another process holds the ledger for longer than the time limit."""
