@@ -19,7 +19,6 @@ SourceFormat = Literal["dicom", "png", "jpeg", "tiff", "nifti"]
 _BITS_A_BYTE = 8
 _NDIM = 4
 _MAX_SAMPLES = 4
-_NO_ATTRIBUTES: Mapping[str, object] = MappingProxyType({})
 
 
 def frozen(values: StoredValues) -> StoredValues:
@@ -75,7 +74,7 @@ class MedicalImage:
     decoder: str
     modality: str | None = None
     spacing_mm: tuple[float, float] | None = None
-    attributes: Mapping[str, object] = field(default=_NO_ATTRIBUTES, repr=False)
+    attributes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         values = self.stored_values

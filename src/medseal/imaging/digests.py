@@ -1,0 +1,134 @@
+"""The four digests of an image: file bytes, canonical data set, encoded frames, stored values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medseal.digest import Digest, JsonValue, canonical_json
+from medseal.imaging.canonical import canonical_dataset
+from medseal.imaging.dicom_file import DicomFile
+from medseal.imaging.dicom_pixels import encapsulated_frames, native_frames, pixel_format
+from medseal.imaging.image import MedicalImage, StoredValues
+
+__all__ = [
+    "ImageDigests",
+    "attributes_digest",
+    "dicom_dataset_digest",
+    "dicom_frames_digest",
+    "file_frames_digest",
+    "values_digest",
+]
+
+_DATASET_DOMAIN = "medseal/image-dataset/v1"
+_FRAMES_DOMAIN = "medseal/image-frames/v1"
+_VALUES_DOMAIN = "medseal/image-values/v1"
+_NATIVE = b"native"
+_BITS_A_BYTE = 8
+_KIND_NAMES = {"u": "unsigned", "i": "signed", "f": "float"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDigests:
+    """What an image file is anchored by; docs/spec/image-digests.md defines each byte.
+
+    Attributes
+    ----------
+    file
+        Plain SHA-256 of the file.
+    dataset
+        Canonical data set: survives another encoding of the same elements, as C-STORE makes.
+    frames
+        Encoded frames: survive any change of the data set.
+    values
+        Decoded stored values: survive lossless transcoding.
+    decoder
+        Name and version of the decoder the last digest depends on.
+    """
+
+    file: Digest
+    dataset: Digest
+    frames: Digest
+    values: Digest
+    decoder: str
+
+
+def _canonical_width(values: StoredValues, bits_stored: int) -> int:
+    """Return the bytes of a value in the digest: what its bits, or else its values, need."""
+    width = values.dtype.itemsize
+    wanted = 1
+    while wanted * _BITS_A_BYTE < bits_stored:
+        wanted *= 2
+    if values.dtype.kind == "f":
+        return width
+    while wanted < width:
+        limits = np.iinfo(f"{values.dtype.kind}{wanted}")
+        if limits.min <= int(values.min()) and int(values.max()) <= limits.max:
+            break
+        wanted *= 2
+    return wanted
+
+
+def values_digest(image: MedicalImage) -> Digest:
+    """Return the digest of the decoded stored values.
+
+    It binds shape, kind of number, bits stored and photometric interpretation. It does not
+    depend on the width of the cells, the byte order or the file format.
+    """
+    values = image.stored_values
+    width = _canonical_width(values, image.bits_stored)
+    header: JsonValue = {
+        "bits_stored": image.bits_stored,
+        "kind": _KIND_NAMES[values.dtype.kind],
+        "photometric_interpretation": image.photometric_interpretation,
+        "shape": list(values.shape),
+    }
+    canonical = values.astype(f"<{values.dtype.kind}{width}", copy=False)
+    return Digest.of(_VALUES_DOMAIN, canonical_json(header), memoryview(canonical.reshape(-1)))
+
+
+def dicom_dataset_digest(file: DicomFile, *, name: str) -> Digest:
+    """Return the digest of the canonical data set of a file that was just parsed."""
+    return Digest.of(_DATASET_DOMAIN, b"dicom", bytes(canonical_dataset(file.dataset, name=name)))
+
+
+def dicom_frames_digest(file: DicomFile, *, name: str) -> Digest:
+    """Return the digest of the encoded frames; the pixel data must be there."""
+    pixel_data = file.pixel_data
+    assert pixel_data is not None  # noqa: S101  `decode` has refused files without an image
+    pixels = pixel_format(file.dataset, pixel_data.tag, name=name)
+    frames: Sequence[bytes | memoryview]
+    if pixel_data.value is not None:
+        frames = native_frames(pixel_data, pixels, name=name)
+        return Digest.of(_FRAMES_DOMAIN, _NATIVE, *frames)
+    frames = encapsulated_frames(pixel_data, pixels.frames, name=name)
+    return Digest.of(_FRAMES_DOMAIN, pixel_data.transfer_syntax.encode(), *frames)
+
+
+def file_frames_digest(data: bytes, source_format: str) -> Digest:
+    """Return the digest of the encoded frames of a format whose file is one encoded image."""
+    return Digest.of(_FRAMES_DOMAIN, source_format.encode(), data)
+
+
+def _canonical_value(value: object) -> JsonValue:
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {str(key): _canonical_value(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_canonical_value(item) for item in value]
+    return str(value)
+
+
+def attributes_digest(image: MedicalImage) -> Digest:
+    """Return the data set digest of a format without DICOM data set: its header's attributes."""
+    header: JsonValue = {
+        "attributes": _canonical_value(image.attributes),
+        "modality": image.modality,
+        "spacing_mm": _canonical_value(image.spacing_mm),
+    }
+    return Digest.of(_DATASET_DOMAIN, image.source_format.encode(), canonical_json(header))
