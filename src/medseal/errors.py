@@ -13,6 +13,7 @@ __all__ = [
     "CheckpointError",
     "ConfigurationError",
     "ConsistencyError",
+    "DamagedLedgerError",
     "DeidentificationError",
     "DigestMismatchError",
     "FingerprintError",
@@ -180,6 +181,20 @@ class WeightsError(VerificationError):
 
 class LedgerError(VerificationError):
     """The log, a checkpoint, a proof or a receipt does not verify."""
+
+
+class DamagedLedgerError(LedgerError):
+    """A stored byte of the log is not what was signed.
+
+    Attributes
+    ----------
+    index
+        First entry at which the log and what was signed part.
+    """
+
+    def __init__(self, message: str, *, index: int) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 class CheckpointError(LedgerError):
