@@ -1,5 +1,31 @@
 """Image files in, one immutable MedicalImage out, with digests, display values and writers."""
 
+from medseal.imaging.digests import ImageDigests, values_digest
+from medseal.imaging.display import display_values, value_range
+from medseal.imaging.formats import (
+    WrittenFormat,
+    encode,
+    find_image_files,
+    format_of,
+    read,
+    read_bytes,
+    read_with_digests,
+    write,
+)
 from medseal.imaging.image import MedicalImage
 
-__all__ = ["MedicalImage"]
+__all__ = [
+    "ImageDigests",
+    "MedicalImage",
+    "WrittenFormat",
+    "display_values",
+    "encode",
+    "find_image_files",
+    "format_of",
+    "read",
+    "read_bytes",
+    "read_with_digests",
+    "value_range",
+    "values_digest",
+    "write",
+]

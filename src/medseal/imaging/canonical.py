@@ -1,10 +1,10 @@
 """The canonical byte string of a DICOM data set, the same in every encoding of it."""
 
 import struct
-from collections.abc import Iterator
+from operator import itemgetter
 
 import numpy as np
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from medseal.errors import UnreadableImageError, UnsupportedImageError
@@ -15,8 +15,10 @@ __all__ = ["canonical_dataset"]
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_DELIMITER, _SEQUENCE_DELIMITER = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEM_START = b"\xfe\xff\x00\xe0"
-_PIXEL_GROUP, _SIGNATURE_GROUP = 0x7FE0, 0xFFFA
-_MAC_PARAMETERS, _PADDING = 0x4FFE0001, 0xFFFCFFFC
+_PIXEL_GROUP = 0x7FE0
+# Command set, file meta, digital signatures; MAC parameters, trailing padding.
+_LEFT_OUT_GROUPS = frozenset({0x0000, 0x0002, 0xFFFA})
+_LEFT_OUT_TAGS = frozenset({0x4FFE0001, 0xFFFCFFFC})
 _LONG_LENGTH_VRS = frozenset(
     (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 )
@@ -26,6 +28,7 @@ _WORD_BYTES = {
     **dict.fromkeys(("FL", "OF", "OL", "SL", "UL"), 4),
     **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8),
 }
+_MAYBE_SEQUENCE = frozenset({"SQ", "UN", None})
 _VALUE, _SEQUENCE = b"V", b"S"
 _HEADER = struct.Struct(">LcQ")
 _LENGTH = struct.Struct(">Q")
@@ -39,8 +42,8 @@ def _is_left_out(tag: int, *, is_top: bool) -> bool:
     group = tag >> 16
     return (
         tag & 0xFFFF == 0
-        or group in {0x0000, 0x0002, _SIGNATURE_GROUP}
-        or tag in {_MAC_PARAMETERS, _PADDING}
+        or group in _LEFT_OUT_GROUPS
+        or tag in _LEFT_OUT_TAGS
         or (is_top and group == _PIXEL_GROUP)
     )
 
@@ -206,13 +209,6 @@ def _put_bytes(
     _put_value(out, tag, value if is_little or vr is None else _little_endian(value, vr))
 
 
-def _raw_elements(dataset: Dataset) -> Iterator[DataElement | RawDataElement]:
-    for tag in sorted(dataset.keys()):
-        element = dataset.get_item(tag, keep_deferred=True)
-        if element is not None:
-            yield element
-
-
 def canonical_dataset(dataset: Dataset, *, name: str, depth: int = 0) -> bytearray:
     """Return the canonical byte string of a data set that was just parsed.
 
@@ -245,8 +241,10 @@ def canonical_dataset(dataset: Dataset, *, name: str, depth: int = 0) -> bytearr
             f"{name}: sequences are nested deeper than {MAX_SEQUENCE_DEPTH}; flatten the data set"
         )
     out = bytearray()
-    for element in _raw_elements(dataset):
-        tag = int(element.tag)
+    # `items` gives elements as parsed; looking them up by tag would decode them.
+    for tag, element in sorted(
+        ((int(tag), element) for tag, element in dataset.items()), key=itemgetter(0)
+    ):
         if _is_left_out(tag, is_top=depth == 0):
             continue
         if not isinstance(element, RawDataElement):
@@ -259,6 +257,9 @@ def canonical_dataset(dataset: Dataset, *, name: str, depth: int = 0) -> bytearr
                 f"{name}: the file ends inside element ({tag >> 16:04X},{tag & 0xFFFF:04X}); "
                 "fetch it again from its source"
             )
+        if element.is_little_endian and element.VR not in _MAYBE_SEQUENCE:
+            _put_value(out, tag, value)
+            continue
         encoding = (element.is_implicit_VR, element.is_little_endian)
         _put_bytes(out, tag, value, element.VR, encoding, depth=depth + 1)
     return out

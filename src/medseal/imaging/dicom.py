@@ -10,9 +10,9 @@ from pydicom.multival import MultiValue
 
 from medseal.errors import UnsupportedImageError
 from medseal.imaging.boundary import library_errors
-from medseal.imaging.codecs import is_supported
+from medseal.imaging.codecs import PixelFormat, is_supported
 from medseal.imaging.dicom_file import DicomFile
-from medseal.imaging.dicom_pixels import decode_pixels, pixel_format
+from medseal.imaging.dicom_pixels import PixelData, decode_pixels, pixel_format
 from medseal.imaging.image import MedicalImage, StoredValues
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "decode",
     "first_item",
     "image_from_dataset",
+    "pixel_data_of",
+    "pixels_of",
     "with_dataset",
 ]
 
@@ -57,6 +59,11 @@ class DicomAttributes(Mapping[str, object]):
     def __repr__(self) -> str:
         """Return the number of elements only: values may identify a person."""
         return f"DicomAttributes({len(self)} elements)"
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set itself, for reading only."""
+        return self._dataset
 
     def dataset_copy(self) -> Dataset:
         """Return an independent data set without pixel data."""
@@ -114,28 +121,61 @@ def _spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
     return None
 
 
-def decode(file: DicomFile, *, name: str) -> MedicalImage:
-    """Decode the stored values of a parsed file.
+def pixel_data_of(file: DicomFile, *, name: str) -> PixelData:
+    """Return the pixel data element.
+
+    Raises
+    ------
+    UnsupportedImageError
+        The file holds no image; the message says what it is.
+    """
+    if file.pixel_data is None:
+        raise _no_image(file, name=name)
+    return file.pixel_data
+
+
+def pixels_of(file: DicomFile, *, name: str) -> PixelFormat:
+    """Return the format of a parsed file's pixel data, checked against limits and decoders.
 
     Raises
     ------
     UnsupportedImageError
         No image inside, no decoder, or a colour space that is not supported.
     UnreadableImageError
-        Damaged or contradictory.
+        Contradictory or incomplete.
     ImageTooLargeError
         A stated size exceeds a limit.
     """
-    if file.pixel_data is None:
-        raise _no_image(file, name=name)
-    syntax = file.pixel_data.transfer_syntax
-    if file.pixel_data.value is None and not is_supported(syntax):
+    pixel_data = pixel_data_of(file, name=name)
+    syntax = pixel_data.transfer_syntax
+    if pixel_data.value is None and not is_supported(syntax):
         raise UnsupportedImageError(
             f"{name}: no decoder for transfer syntax {syntax[:64]}; transcode the file to "
             "Explicit VR Little Endian"
         )
-    pixels = pixel_format(file.dataset, file.pixel_data.tag, name=name)
-    decoded = decode_pixels(file.pixel_data, pixels, name=name)
+    return pixel_format(file.dataset, pixel_data.tag, name=name)
+
+
+def decode(file: DicomFile, pixels: PixelFormat, *, name: str) -> MedicalImage:
+    """Decode the stored values of a parsed file.
+
+    Parameters
+    ----------
+    file
+        Its data set belongs to the image from now on.
+    pixels
+        From `pixels_of`.
+    name
+        File name for messages.
+
+    Raises
+    ------
+    UnsupportedImageError
+        No image inside, or a precision that is not supported.
+    UnreadableImageError
+        Damaged or contradictory.
+    """
+    decoded = decode_pixels(pixel_data_of(file, name=name), pixels, name=name)
     return image_from_dataset(
         file.dataset,
         decoded.values,

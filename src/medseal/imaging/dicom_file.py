@@ -14,7 +14,7 @@ from medseal.imaging.boundary import library_errors
 from medseal.imaging.dicom_pixels import PixelData, read_fragments
 from medseal.imaging.limits import MAX_DATASET_BYTES, MAX_DATASET_ELEMENTS, inflate
 
-__all__ = ["DicomFile", "is_dicom", "parse"]
+__all__ = ["DicomFile", "has_dicom_prefix", "is_dicom", "parse"]
 
 _PREAMBLE_BYTES = 128
 _PREFIX = b"DICM"
@@ -51,9 +51,14 @@ class DicomFile:
     pixel_data: PixelData | None
 
 
+def has_dicom_prefix(data: bytes) -> bool:
+    """Return whether the bytes hold a preamble and the DICOM prefix (PS3.10, 7.1)."""
+    return data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _PREFIX
+
+
 def is_dicom(data: bytes) -> bool:
     """Return whether the bytes look like DICOM, with or without preamble."""
-    if data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _PREFIX:
+    if has_dicom_prefix(data):
         return True
     starts_plainly = data[:2] == _META_START or data[:2] in _DATASET_STARTS
     return starts_plainly and len(data) > _PREAMBLE_BYTES and 0 in data[2:8]
@@ -62,8 +67,11 @@ def is_dicom(data: bytes) -> bool:
 class _StopAt:
     """The parser's callback: stop at pixel data, and refuse too many elements."""
 
-    def __init__(self, stream: BytesIO, *, name: str, after_pixels: bool = False) -> None:
+    def __init__(
+        self, stream: BytesIO, size_bytes: int, *, name: str, after_pixels: bool = False
+    ) -> None:
         self._stream = stream
+        self._size_bytes = size_bytes
         self._count = 0
         self._name = name
         self._after_pixels = after_pixels
@@ -74,6 +82,11 @@ class _StopAt:
         stops = tag <= max(_PIXEL_TAGS) if self._after_pixels else tag in _PIXEL_TAGS
         if stops:
             return True
+        if position > self._size_bytes:
+            raise UnreadableImageError(
+                f"{self._name}: the file ends inside element ({tag.group:04X},{tag.element:04X}); "
+                "fetch it again from its source"
+            )
         if self._count > MAX_DATASET_ELEMENTS or position > MAX_DATASET_BYTES:
             raise ImageTooLargeError(
                 f"{self._name}: the data set without pixel data exceeds {MAX_DATASET_ELEMENTS} "
@@ -84,9 +97,7 @@ class _StopAt:
 
 def _read_meta(data: bytes, *, name: str) -> tuple[FileMetaDataset, int]:
     """Return group 0002 and the position where the data set begins."""
-    start = 0
-    if data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == _PREFIX:
-        start = _PREAMBLE_BYTES + 4
+    start = _PREAMBLE_BYTES + len(_PREFIX) if has_dicom_prefix(data) else 0
     meta = FileMetaDataset()
     if data[start : start + 2] != _META_START:
         return meta, start
@@ -112,15 +123,15 @@ def _guessed_syntax(head: bytes) -> str:
 
 def _element_header(
     body: memoryview, position: int, *, is_implicit: bool, is_little: bool
-) -> tuple[int, int, int]:
-    """Return tag, length and the position of the value."""
+) -> tuple[int, str, int, int]:
+    """Return tag, VR, length and the position of the value."""
     order = "<" if is_little else ">"
     if is_implicit:
         group, element, length = struct.unpack_from(f"{order}HHL", body, position)
-        return group << 16 | element, length, position + 8
+        return group << 16 | element, "OW", length, position + 8
     # Pixel data of any kind has the long form: OB, OW, OF, OD, UN.
-    group, element, _, _, length = struct.unpack_from(f"{order}HH2sHL", body, position)
-    return group << 16 | element, length, position + 12
+    group, element, vr, _, length = struct.unpack_from(f"{order}HH2sHL", body, position)
+    return group << 16 | element, vr.decode("latin-1"), length, position + 12
 
 
 def _extended_offsets(dataset: Dataset) -> tuple[int, ...]:
@@ -134,7 +145,7 @@ def _read_pixel_data(
 ) -> tuple[PixelData, int]:
     """Return the pixel data element at `position` and the position after it."""
     is_implicit, is_little = dataset.original_encoding
-    tag, length, start = _element_header(
+    tag, vr, length, start = _element_header(
         body, position, is_implicit=bool(is_implicit), is_little=bool(is_little)
     )
     if length != _UNDEFINED:
@@ -150,7 +161,7 @@ def _read_pixel_data(
             )
         value = body[start : start + length]
         native = PixelData(
-            tag=tag, transfer_syntax=syntax, is_little_endian=bool(is_little), value=value
+            tag=tag, vr=vr, transfer_syntax=syntax, is_little_endian=bool(is_little), value=value
         )
         return native, start + length
     if syntax in _NATIVE:
@@ -160,6 +171,7 @@ def _read_pixel_data(
     fragments, offsets, length = read_fragments(body[start:], name=name)
     encapsulated = PixelData(
         tag=tag,
+        vr=vr,
         transfer_syntax=syntax,
         is_little_endian=True,
         value=None,
@@ -177,7 +189,7 @@ def _read_after_pixels(body: memoryview, position: int, dataset: Dataset, *, nam
         stream,
         is_implicit_VR=bool(is_implicit),
         is_little_endian=bool(is_little),
-        stop_when=_StopAt(stream, name=name, after_pixels=True),
+        stop_when=_StopAt(stream, len(body) - position, name=name, after_pixels=True),
     )
     for tag in rest.keys():  # noqa: SIM118  items, not decoded elements
         element = rest.get_item(tag)
@@ -216,7 +228,7 @@ def parse(data: bytes, *, name: str) -> DicomFile:
             stream,
             is_implicit_VR=syntax == _IMPLICIT_LITTLE,
             is_little_endian=syntax != _EXPLICIT_BIG,
-            stop_when=_StopAt(stream, name=name),
+            stop_when=_StopAt(stream, len(body), name=name),
         )
         if not len(dataset):
             raise UnreadableImageError(f"{name}: the data set is empty; fetch the file again")

@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -46,6 +47,8 @@ class PixelData:
     ----------
     tag
         (7FE0,0010), or (7FE0,0008) and (7FE0,0009) for floating values.
+    vr
+        OB, OW, OF or OD.
     transfer_syntax
         UID; the implicit little endian one where the file has no meta group.
     is_little_endian
@@ -59,6 +62,7 @@ class PixelData:
     """
 
     tag: int
+    vr: str
     transfer_syntax: str
     is_little_endian: bool
     value: memoryview | None
@@ -76,33 +80,61 @@ class DecodedPixels:
     decoder: str
 
 
-def _number(dataset: Dataset, keyword: str, default: int | None, *, name: str) -> int:
-    with library_errors(name, f"read {keyword}"):
-        value = dataset.get(keyword)
+_KEYWORDS = (
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "PlanarConfiguration",
+)
+
+
+class _Module:
+    """The elements of the Image Pixel module, decoded at once."""
+
+    def __init__(self, dataset: Dataset, *, name: str) -> None:
+        self._name = name
+        with library_errors(name, "read rows, columns and bits"):
+            self._values = {keyword: dataset.get(keyword) for keyword in _KEYWORDS}
+
+    def number(self, keyword: str, default: int | None) -> int:
+        value: Any = self._values[keyword]
         if value is not None and value != "":
-            return int(value)
-    if default is None:
-        raise UnreadableImageError(
-            f"{name}: the data set lacks {keyword}; fetch the file again from its source"
-        )
-    return default
+            with library_errors(self._name, f"read {keyword}"):
+                return int(value)
+        if default is None:
+            raise UnreadableImageError(
+                f"{self._name}: the data set lacks {keyword}; fetch the file again from its source"
+            )
+        return default
 
-
-def _photometric_interpretation(dataset: Dataset, samples: int, *, name: str) -> str:
-    with library_errors(name, "read PhotometricInterpretation"):
-        stated = str(dataset.get("PhotometricInterpretation") or "").strip()
-    if not stated:
-        return "MONOCHROME2" if samples == _GREY_SAMPLES else "RGB"
-    if stated not in (_GREY if samples == _GREY_SAMPLES else _COLOURS):
-        raise UnsupportedImageError(
-            f"{name}: photometric interpretation {stated[:16]!r} with {samples} samples is not "
-            "supported; convert the image to MONOCHROME2 or RGB"
-        )
-    return stated
+    def photometric_interpretation(self, samples: int) -> str:
+        stated = str(self._values["PhotometricInterpretation"] or "").strip()
+        if not stated:
+            return "MONOCHROME2" if samples == _GREY_SAMPLES else "RGB"
+        if stated not in (_GREY if samples == _GREY_SAMPLES else _COLOURS):
+            raise UnsupportedImageError(
+                f"{self._name}: photometric interpretation {stated[:16]!r} with {samples} samples "
+                "is not supported; convert the image to MONOCHROME2 or RGB"
+            )
+        return stated
 
 
 def pixel_format(dataset: Dataset, tag: int, *, name: str) -> PixelFormat:
     """Return the checked Image Pixel module.
+
+    Parameters
+    ----------
+    dataset
+        Without pixel data.
+    tag
+        Of the pixel data element: integer, float or double float.
+    name
+        File name for messages.
 
     Raises
     ------
@@ -113,29 +145,30 @@ def pixel_format(dataset: Dataset, tag: int, *, name: str) -> PixelFormat:
     ImageTooLargeError
         The stated size exceeds a limit.
     """
-    samples = _number(dataset, "SamplesPerPixel", _GREY_SAMPLES, name=name)
+    module = _Module(dataset, name=name)
+    samples = module.number("SamplesPerPixel", _GREY_SAMPLES)
     if samples not in {_GREY_SAMPLES, _COLOUR_SAMPLES}:
         raise UnsupportedImageError(
             f"{name}: {samples} samples per pixel are not supported; convert it to 1 or 3"
         )
     float_bits = FLOAT_BITS.get(tag)
-    allocated = float_bits or _number(dataset, "BitsAllocated", None, name=name)
-    stored = float_bits or _number(dataset, "BitsStored", allocated, name=name)
+    allocated = float_bits or module.number("BitsAllocated", None)
+    stored = float_bits or module.number("BitsStored", allocated)
     if float_bits is None and (allocated not in _ALLOCATED_BITS or not 1 <= stored <= allocated):
         raise UnsupportedImageError(
             f"{name}: {stored} bits stored of {allocated} allocated are not supported; transcode "
             "the image to 8, 16 or 32 bits allocated"
         )
     pixels = PixelFormat(
-        frames=max(1, _number(dataset, "NumberOfFrames", 1, name=name)),
-        rows=_number(dataset, "Rows", None, name=name),
-        columns=_number(dataset, "Columns", None, name=name),
+        frames=max(1, module.number("NumberOfFrames", 1)),
+        rows=module.number("Rows", None),
+        columns=module.number("Columns", None),
         samples=samples,
         bits_allocated=allocated,
         bits_stored=stored,
-        is_signed=bool(float_bits) or _number(dataset, "PixelRepresentation", 0, name=name) == 1,
-        photometric_interpretation=_photometric_interpretation(dataset, samples, name=name),
-        is_planar=_number(dataset, "PlanarConfiguration", 0, name=name) == 1,
+        is_signed=float_bits is not None or module.number("PixelRepresentation", 0) == 1,
+        photometric_interpretation=module.photometric_interpretation(samples),
+        is_planar=module.number("PlanarConfiguration", 0) == 1,
     )
     shape = (pixels.frames, pixels.rows, pixels.columns, pixels.samples)
     check_decoded_size(shape, pixels.dtype.itemsize, name=name)
@@ -259,7 +292,13 @@ def _without_subsampling(cells: StoredValues, shape: tuple[int, int, int, int]) 
 
 def _cells(pixel_data: PixelData, pixels: PixelFormat, total_bytes: int) -> StoredValues:
     """Return native cells in one row, a view of the file where its byte order allows."""
-    value = (pixel_data.value or memoryview(b""))[:total_bytes]
+    value = pixel_data.value if pixel_data.value is not None else memoryview(b"")
+    swaps_pairs = pixel_data.vr == "OW" and not pixel_data.is_little_endian
+    if swaps_pairs and pixels.bits_allocated <= _BITS_A_BYTE:
+        # Cells of 8 bits in big endian words stand in the order 1 0 3 2 (PS3.5, 8.1.1).
+        words = np.frombuffer(value[: len(value) // 2 * 2], dtype=np.uint16)
+        return words.byteswap().view(np.uint8)[:total_bytes].view(pixels.dtype)
+    value = value[:total_bytes]
     if pixel_data.tag in FLOAT_BITS:
         dtype = np.dtype(f"f{pixels.bits_allocated // _BITS_A_BYTE}")
     else:

@@ -7,8 +7,9 @@ import numpy as np
 
 from medseal.digest import Digest, JsonValue, canonical_json
 from medseal.imaging.canonical import canonical_dataset
+from medseal.imaging.codecs import PixelFormat
 from medseal.imaging.dicom_file import DicomFile
-from medseal.imaging.dicom_pixels import encapsulated_frames, native_frames, pixel_format
+from medseal.imaging.dicom_pixels import PixelData, encapsulated_frames, native_frames
 from medseal.imaging.image import MedicalImage, StoredValues
 
 __all__ = [
@@ -84,23 +85,19 @@ def values_digest(image: MedicalImage) -> Digest:
         "shape": list(values.shape),
     }
     canonical = values.astype(f"<{values.dtype.kind}{width}", copy=False)
-    return Digest.of(_VALUES_DOMAIN, canonical_json(header), memoryview(canonical.reshape(-1)))
+    return Digest.of(_VALUES_DOMAIN, canonical_json(header), canonical.reshape(-1).data)
 
 
 def dicom_dataset_digest(file: DicomFile, *, name: str) -> Digest:
     """Return the digest of the canonical data set of a file that was just parsed."""
-    return Digest.of(_DATASET_DOMAIN, b"dicom", bytes(canonical_dataset(file.dataset, name=name)))
+    canonical = canonical_dataset(file.dataset, name=name)
+    return Digest.of(_DATASET_DOMAIN, b"dicom", memoryview(canonical))
 
 
-def dicom_frames_digest(file: DicomFile, *, name: str) -> Digest:
-    """Return the digest of the encoded frames; the pixel data must be there."""
-    pixel_data = file.pixel_data
-    assert pixel_data is not None  # noqa: S101  `decode` has refused files without an image
-    pixels = pixel_format(file.dataset, pixel_data.tag, name=name)
-    frames: Sequence[bytes | memoryview]
+def dicom_frames_digest(pixel_data: PixelData, pixels: PixelFormat, *, name: str) -> Digest:
+    """Return the digest of the encoded frames."""
     if pixel_data.value is not None:
-        frames = native_frames(pixel_data, pixels, name=name)
-        return Digest.of(_FRAMES_DOMAIN, _NATIVE, *frames)
+        return Digest.of(_FRAMES_DOMAIN, _NATIVE, *native_frames(pixel_data, pixels, name=name))
     frames = encapsulated_frames(pixel_data, pixels.frames, name=name)
     return Digest.of(_FRAMES_DOMAIN, pixel_data.transfer_syntax.encode(), *frames)
 
