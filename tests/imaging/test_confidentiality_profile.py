@@ -222,6 +222,27 @@ def in_item(dataset: Dataset, depth: int) -> Dataset:
     return dataset
 
 
+def test_pixel_data_inside_an_item_and_unknown_elements_beside_it_are_removed() -> None:
+    dataset = load("CT_small.dcm")
+    item = in_item(dataset, 2)
+    item.add_new(0x7FE00010, "OW", b"SECRET THUMBNAIL")
+    dataset.add_new(0x7FE01234, "LO", "SECRET NOTE")
+    content, again = released(dataset)
+    assert b"SECRET" not in content
+    assert again.PixelData == load("CT_small.dcm").PixelData
+
+
+def test_each_attribute_of_the_table_has_one_action() -> None:
+    assert len(table_tags()) > 650
+    for number in table_tags():
+        for vr in ("LO", "SQ", "UI"):
+            assert action_for(Tag(number), vr) in {"X", "Z", "D", "U", "C", "K"}
+    for keyword in ("PatientName", "PatientID", "StudyDate", "InstitutionName", "PatientAddress"):
+        assert action_for(Tag(keyword), "LO") != "K"
+    for keyword in ("Rows", "PixelSpacing", "Modality", "RescaleSlope", "WindowCenter"):
+        assert action_for(Tag(keyword), "DS" if keyword != "Rows" else "US") == "K"
+
+
 def test_content_sequences_hold_dummies_throughout() -> None:
     dataset = load("CT_small.dcm")
     inner, outer, code = Dataset(), Dataset(), Dataset()

@@ -124,8 +124,8 @@ _EMPTIED_VRS: Final = frozenset({"AE", "AS", "DA", "DT", "PN", "ST", "LT", "TM",
 # Opaque bytes are removed unless the attribute is known to be part of the image.
 _OPAQUE_VRS: Final = frozenset({"OB", "UN"})
 _KEPT_OPAQUE: Final = frozenset({"ICCProfile"})
-# Group 7FE0 belongs to the pixel data and is the business of the reader and the writer.
-_PIXEL_DATA_GROUP: Final = 0x7FE0
+# The pixel data of the image itself; inside an item it is removed.
+_PIXEL_DATA: Final = frozenset(range(0x7FE00001, 0x7FE00004)) | {0x7FE00008, 0x7FE00009, 0x7FE00010}
 _CODE_TEXT: Final = frozenset({"CodingSchemeURL", "URNCodeValue"})
 # UIDs that name a kind of thing, not a thing.
 _CLASS_UIDS: Final = frozenset(
@@ -205,7 +205,7 @@ def action_for(tag: BaseTag, vr: str) -> str:
     """
     if _removed_whatever_it_is(tag):
         return "X"
-    if tag.group == _PIXEL_DATA_GROUP:
+    if int(tag) in _PIXEL_DATA:
         return "K"
     action = _ACTIONS.get(int(tag))
     if action is None:
@@ -272,6 +272,8 @@ class ProfileRewriter:
             try:
                 element = dataset[tag]
                 action = action_for(tag, element.VR)
+                if depth > 0 and int(tag) in _PIXEL_DATA:
+                    action = "X"
                 if only_dummies:
                     action = _with_dummies(action, element.VR)
                 self._apply(action, dataset, element, depth=depth)
