@@ -45,7 +45,7 @@ def test_load_gives_back_every_secret(path: Path) -> None:
     assert store.get("ledger/signing") == b"\xff" * 32
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     st.dictionaries(
         st.text('abc/-. äß"\\', min_size=1, max_size=20),
@@ -100,7 +100,6 @@ def test_a_wrong_passphrase_is_told_from_damage(path: Path) -> None:
         data[place] ^= 1
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_by_type(data: bytes) -> None:
     for candidate in (data, keystore._START + data):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medseal.errors import (
@@ -57,7 +57,6 @@ def refused(data: bytes, identity: Identity | PassphraseIdentity) -> type[Packag
     return type(caught.value)
 
 
-@settings(deadline=None)
 @given(
     st.binary(max_size=5000),
     st.binary(max_size=300),

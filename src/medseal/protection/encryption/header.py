@@ -305,10 +305,6 @@ class Header:
         )
         associated_data = reader.take(associated_bytes)
         count = reader.take_number()
-        _require(
-            1 <= count <= MAX_WRAPS,
-            f"the package has {count} wraps; between 1 and {MAX_WRAPS} are allowed",
-        )
         header = cls(
             chunk_bytes_log2=chunk_bytes_log2,
             payload_nonce=payload_nonce,
