@@ -1,4 +1,4 @@
-"""Encryption: standard sealed packages and the keystore; AEAD and nothing learned."""
+"""Encryption: sealed packages and the keystore; no security claim rests on a learned method."""
 
 from medseal.protection.encryption.header import Header, ScryptWrap, X25519Wrap
 from medseal.protection.encryption.keys import (
