@@ -5,13 +5,20 @@ from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
+from pydicom.uid import UID
 
 from medseal.errors import UnreadableImageError, UnsupportedImageError
 from medseal.imaging.boundary import library_errors
 from medseal.imaging.codestreams import FrameHeader, read_j2k_header, read_jpeg_header
 from medseal.imaging.image import StoredValues
 
-__all__ = ["PixelFormat", "decode_frame", "decoder_name", "is_supported"]
+__all__ = [
+    "PixelFormat",
+    "decode_frame",
+    "decoder_name",
+    "is_supported",
+    "supported_transfer_syntaxes",
+]
 
 _END_OF_IMAGE = b"\xff\xd9"
 # Encoders pad a frame to even length, some to a multiple of a sector.
@@ -127,6 +134,11 @@ _CODECS = {
 def is_supported(transfer_syntax: str) -> bool:
     """Return whether frames of this transfer syntax can be decoded."""
     return transfer_syntax in _CODECS
+
+
+def supported_transfer_syntaxes() -> dict[str, str]:
+    """Return name and version of the decoder, by the name of each compressed transfer syntax."""
+    return {UID(uid).name: decoder_name(uid) for uid in _CODECS}
 
 
 def decoder_name(transfer_syntax: str) -> str:

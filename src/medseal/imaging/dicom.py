@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
@@ -39,22 +39,28 @@ class DicomAttributes(Mapping[str, object]):
         self._name = name
 
     def __getitem__(self, keyword: str) -> object:
-        if keyword not in self._dataset:
+        tag = tag_for_keyword(keyword)
+        if tag is None or tag not in self._dataset:
             raise KeyError(keyword)
         with library_errors(self._name, "read a data element"):
-            value = self._dataset[keyword].value
+            value = self._dataset[tag].value
             if isinstance(value, MultiValue):
                 return tuple(value)
             return value
 
     def __iter__(self) -> Iterator[str]:
-        return (word for tag in self._dataset.keys() if (word := keyword_for_tag(tag)))  # noqa: SIM118  a Dataset iterates over decoded elements
+        for tag, _ in self._dataset.items():
+            keyword = keyword_for_tag(tag)
+            # Repeating groups share a keyword that belongs to none of their tags.
+            if keyword and tag_for_keyword(keyword) == tag:
+                yield keyword
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __contains__(self, keyword: object) -> bool:
-        return isinstance(keyword, str) and keyword in self._dataset
+        tag = tag_for_keyword(keyword) if isinstance(keyword, str) else None
+        return tag is not None and tag in self._dataset
 
     def __repr__(self) -> str:
         """Return the number of elements only: values may identify a person."""

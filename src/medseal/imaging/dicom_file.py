@@ -191,10 +191,8 @@ def _read_after_pixels(body: memoryview, position: int, dataset: Dataset, *, nam
         is_little_endian=bool(is_little),
         stop_when=_StopAt(stream, len(body) - position, name=name, after_pixels=True),
     )
-    for tag in rest.keys():  # noqa: SIM118  items, not decoded elements
-        element = rest.get_item(tag)
-        if element is not None:
-            dataset[tag] = element
+    for tag, element in rest.items():  # elements as parsed, not decoded
+        dataset[tag] = element
 
 
 def parse(data: bytes, *, name: str) -> DicomFile:

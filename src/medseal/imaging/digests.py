@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medseal.digest import Digest, JsonValue, canonical_json
+from medseal.imaging.boundary import library_errors
 from medseal.imaging.canonical import canonical_dataset
 from medseal.imaging.codecs import PixelFormat
 from medseal.imaging.dicom_file import DicomFile
@@ -90,7 +91,8 @@ def values_digest(image: MedicalImage) -> Digest:
 
 def dicom_dataset_digest(file: DicomFile, *, name: str) -> Digest:
     """Return the digest of the canonical data set of a file that was just parsed."""
-    canonical = canonical_dataset(file.dataset, name=name)
+    with library_errors(name, "read the data set"):
+        canonical = canonical_dataset(file.dataset, name=name)
     return Digest.of(_DATASET_DOMAIN, b"dicom", memoryview(canonical))
 
 

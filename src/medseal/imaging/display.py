@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut
 
-from medseal.errors import ImageMismatchError, UnreadableImageError
+from medseal.errors import ImageMismatchError
 from medseal.imaging.boundary import library_errors
 from medseal.imaging.dicom import DicomAttributes, first_item
 from medseal.imaging.image import MedicalImage, StoredValues
+from medseal.imaging.palette import MAX_LUT_ENTRIES, palette_colours
 
 __all__ = ["display_values", "value_range"]
 
@@ -25,7 +25,6 @@ _ALPHA_SAMPLES = 4
 _PERCENTILES = (0.5, 99.5)
 _MAX_PERCENTILE_VALUES = 2**20
 _DESCRIPTOR_ENTRIES = 3
-_MAX_LUT_ENTRIES = 2**16
 _NAME = "data set"
 
 
@@ -80,7 +79,7 @@ def _lut(item: Dataset, *, is_signed: bool) -> _Lut | None:
     descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
     if descriptor is None or data is None or len(descriptor) != _DESCRIPTOR_ENTRIES:
         return None
-    entries = int(descriptor[0]) or _MAX_LUT_ENTRIES
+    entries = int(descriptor[0]) or MAX_LUT_ENTRIES
     bits = int(descriptor[2])
     table = np.asarray(
         np.frombuffer(data, "<u2") if isinstance(data, bytes) else data, dtype=np.float64
@@ -221,18 +220,6 @@ def _rgb_of_ybr(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.rint(np.clip(np.stack(planes, axis=-1), 0, _WHITE)).astype(np.uint8)
 
 
-def _display_palette(image: MedicalImage, values: StoredValues) -> npt.NDArray[np.uint8]:
-    """Return RGB looked up in the palette (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9)."""
-    attributes = image.attributes
-    if not isinstance(attributes, DicomAttributes):
-        raise UnreadableImageError("palette indices without a palette; give the DICOM file itself")
-    with library_errors(_NAME, "look up the colours of the palette"):
-        colours: StoredValues = apply_color_lut(values, attributes.dataset)[..., :_COLOUR_SAMPLES]
-    if colours.dtype.itemsize > 1 and colours.max() > _WHITE:
-        colours = colours >> _BITS_A_BYTE  # else 16 bits are stated and 8 of them filled
-    return colours.astype(np.uint8)
-
-
 def display_values(image: MedicalImage, *, frame: int = 0) -> npt.NDArray[np.uint8]:
     """Return one frame as a viewer shows it.
 
@@ -267,7 +254,7 @@ def display_values(image: MedicalImage, *, frame: int = 0) -> npt.NDArray[np.uin
         raise ImageMismatchError(f"frame {frame} of an image with {image.frames}")
     values = image.stored_values[frame]
     if image.photometric_interpretation == "PALETTE COLOR":
-        return _display_palette(image, values[:, :, 0])
+        return palette_colours(image, values[:, :, 0])
     if image.samples not in {_COLOUR_SAMPLES, _ALPHA_SAMPLES}:
         return _display_grey(image, values[:, :, 0], frame)
     colours = _to_byte(values[:, :, :_COLOUR_SAMPLES], image.bits_stored)

@@ -1,20 +1,12 @@
 """Read and write image files: the format is told by content, never by the file name."""
 
-import contextlib
-import errno
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from medseal.digest import Digest
-from medseal.errors import (
-    StorageError,
-    StorageFullError,
-    UnreadableImageError,
-    UnsupportedImageError,
-)
+from medseal.errors import UnsupportedImageError
 from medseal.imaging.dicom import decode, pixel_data_of, pixels_of
 from medseal.imaging.dicom_file import has_dicom_prefix, is_dicom, parse
 from medseal.imaging.dicom_write import encode_dicom
@@ -26,6 +18,7 @@ from medseal.imaging.digests import (
     file_frames_digest,
     values_digest,
 )
+from medseal.imaging.files import read_file, write_file
 from medseal.imaging.image import MedicalImage
 from medseal.imaging.limits import check_file_size
 from medseal.imaging.nifti import encode_nifti, is_gzip, is_nifti, read_nifti
@@ -55,7 +48,6 @@ _FORMAT_OF_SUFFIX: dict[str, WrittenFormat] = {
     ".nii.gz": "nifti.gz",
 }
 _IMAGE_SUFFIXES = (*_FORMAT_OF_SUFFIX, ".dicom", ".jpg", ".jpeg")
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Reader = Callable[..., MedicalImage]
 # DICOM with its prefix comes before all others: its preamble may hold a TIFF header.
@@ -157,14 +149,7 @@ def read(path: str | os.PathLike[str]) -> MedicalImage:
     UnsupportedImageError, ImageTooLargeError
         As `read_bytes`.
     """
-    file = Path(path)
-    try:
-        check_file_size(file.stat().st_size, name=str(file))
-        data = file.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UnreadableImageError(f"{file}: {reason}; check the path and its rights") from error
-    return read_bytes(data, name=str(file))
+    return read_bytes(read_file(path), name=str(path))
 
 
 def encode(image: MedicalImage, format_name: WrittenFormat) -> bytes:
@@ -231,36 +216,7 @@ def write(image: MedicalImage, path: str | os.PathLike[str]) -> None:
             f"{file}: the suffix names no format that can be written; use "
             + ", ".join(_FORMAT_OF_SUFFIX)
         )
-    _replace(file, encode(image, format_name))
-
-
-def _replace(file: Path, data: bytes) -> None:
-    """Write to a temporary file in the same folder, make it durable, then rename it."""
-    temporary = file.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-        _sync_folder(file.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        reason = error.strerror or type(error).__name__
-        if error.errno in _FULL:
-            raise StorageFullError(
-                f"{file}: no space is left; free some and write again"
-            ) from error
-        raise StorageError(f"{file}: {reason}; check the folder and its rights") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_file(encode(image, format_name), file)
 
 
 def _looks_like_image(file: Path) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.imageglobals import LoggingOutputSuppressor
 
 from medseal.errors import UnreadableImageError, UnsupportedImageError
 from medseal.imaging.boundary import library_errors
@@ -48,9 +47,10 @@ def _header(data: bytes, *, name: str) -> Any:
         raise UnsupportedImageError(
             f"{name}: a NIfTI pair (.hdr and .img); save it as one .nii.gz file"
         )
+    # Without its own check, which logs to stderr; `_on_disk` checks what is used.
     if data[4:12] == _MAGIC_2:
-        return nibabel.Nifti2Header(data[:_VERSION_2_BYTES])
-    return nibabel.Nifti1Header(data[:_VERSION_1_BYTES])
+        return nibabel.Nifti2Header(data[:_VERSION_2_BYTES], check=False)
+    return nibabel.Nifti1Header(data[:_VERSION_1_BYTES], check=False)
 
 
 def _plain(value: Any) -> object:
@@ -115,7 +115,7 @@ def read_nifti(data: bytes, *, name: str) -> MedicalImage:
             raise UnsupportedImageError(
                 f"{name}: a gzip file without a NIfTI image; decompress it first"
             )
-    with library_errors(name, "read the NIfTI file"), LoggingOutputSuppressor():
+    with library_errors(name, "read the NIfTI file"):
         header = _header(data, name=name)
         values = _on_disk(data, header, name=name)
         attributes = {key: _plain(header[key]) for key in header.keys()}  # noqa: SIM118  a header iterates over pairs
@@ -186,7 +186,7 @@ def encode_nifti(image: MedicalImage, *, compress: bool) -> bytes:
             f"NIfTI cannot hold {image.samples} samples of {image.stored_values.dtype}; "
             "write a .tif file"
         )
-    with library_errors("NIfTI", "write the header"), LoggingOutputSuppressor():
+    with library_errors("NIfTI", "write the header"):
         header = _new_header(image)
         colour = _COLOUR_DTYPES.get(image.samples)
         header.set_data_dtype(colour or image.stored_values.dtype)

@@ -23,6 +23,7 @@ _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _PNG_HEADER = struct.Struct(">IIBBBBB")
 _PNG_HEADER_END = 33
 _PALETTE = 3
+_DECODED_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _SAMPLES_OF_COLOUR_TYPE = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 _PHOTOMETRIC_OF_SAMPLES = {1: "MONOCHROME2", 2: "MONOCHROME2A", 3: "RGB", 4: "RGBA"}
 _JPEG_MODES = {"L": 1, "RGB": 3}
@@ -47,17 +48,19 @@ def is_jpeg(data: bytes) -> bool:
 
 
 def _chunks(data: bytes, *, name: str) -> list[tuple[bytes, bytes]]:
-    """Return the chunks of a PNG file without image data; it must run up to IEND."""
+    """Return the chunks of a PNG file up to IEND, each with its CRC checked."""
     found: list[tuple[bytes, bytes]] = []
     position = len(_PNG_SIGNATURE)
     while position + 12 <= len(data):
         length = int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
         end = position + 12 + length
         if end > len(data):
             break
-        if kind != b"IDAT":
-            found.append((kind, data[position + 8 : position + 8 + length]))
+        kind = data[position + 4 : position + 8]
+        body = data[position + 8 : end - 4]
+        if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(data[end - 4 : end], "big"):
+            raise UnreadableImageError(f"{name}: a PNG chunk is damaged; fetch the file again")
+        found.append((kind, body))
         if kind == b"IEND":
             return found
         position = end
@@ -102,7 +105,9 @@ def read_png(data: bytes, *, name: str) -> MedicalImage:
     samples = _SAMPLES_OF_COLOUR_TYPE.get(colour_type, 1)
     check_decoded_size((1, rows, columns, samples), 2, name=name)
     with library_errors(name, "decode the PNG file"):
-        values: StoredValues = imagecodecs.png_decode(data)
+        # Gamma and colour profiles must not touch stored values, nor print libpng's warnings.
+        decodable = b"".join(_chunk(*chunk) for chunk in chunks if chunk[0] in _DECODED_CHUNKS)
+        values: StoredValues = imagecodecs.png_decode(_PNG_SIGNATURE + decodable)
         values = values.reshape(1, rows, columns, -1)
     bits_stored = depth if colour_type != _PALETTE else _BITS_A_BYTE
     if bits_stored < _BITS_A_BYTE:
