@@ -134,6 +134,7 @@ class Planter:
         # Standard text that the table forgot, an unknown even group, an encrypted block.
         dataset.add_new((0x0040, 0xA160), "UT", self.value("UT", f"{where}/TextValue"))
         dataset.add_new((0x0008, 0x1190), "UR", self.value("UR", f"{where}/RetrieveURL"))
+        dataset.add_new((0x0020, 0x9312), "UI", self.value("UI", f"{where}/frame of reference"))
         dataset.add_new((0x0046, 0x9999), "LO", self.value("LO", f"{where}/unknown"))
         dataset.add_new((0x0040, 0xA089), "OB", self.value("OB", f"{where}/opaque"))
 
