@@ -1,0 +1,174 @@
+"""Kill -9 at random moments of `medseal seal`: what was acknowledged must be there.
+
+Each round starts a real `medseal seal` in its own process, reads the outcomes that it prints, and
+kills it at a random moment. Then the workspace is opened again and everything is checked:
+no acknowledged image or event is lost, no half-written object is served, every leaf of the log
+verifies, and no byte of plaintext stands in any file.
+"""
+
+import json
+import os
+import secrets
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.report import arguments, write_result
+from medseal.imaging import MedicalImage
+from medseal.imaging.formats import write
+from medseal.ledger import Receipt
+from medseal.ledger import verify as verify_receipt
+from medseal.pipeline.access import find_image
+from medseal.pipeline.open import unseal
+from medseal.pipeline.workspace import Workspace
+
+IMAGES_A_ROUND = 48
+ROUNDS = 200
+QUICK_ROUNDS = 6
+# A start takes about this long, and sealing a round's images about as long again.
+LONGEST_LIFE_SECONDS = 2.5
+MARKER_BYTES = 24
+_COMMAND = [sys.executable, "-c", "from medseal.cli import main; main()"]
+
+
+def make_images(folder: Path, count: int, generator: np.random.Generator) -> list[bytes]:
+    """Write small uncompressed images that each hold a marker, and return the markers."""
+    folder.mkdir(parents=True)
+    markers = []
+    for number in range(count):
+        values = generator.integers(0, 4096, (1, 96, 96, 1), dtype=np.uint16)
+        marker = secrets.token_bytes(MARKER_BYTES)
+        values[0, 48, : MARKER_BYTES // 2, 0] = np.frombuffer(marker, "<u2")
+        image = MedicalImage(
+            stored_values=values,
+            bits_stored=16,
+            is_signed=False,
+            photometric_interpretation="MONOCHROME2",
+            source_format="dicom",
+            decoder="generated",
+            modality="OT",
+        )
+        write(image, folder / f"{number:04}.dcm")
+        markers.append(marker)
+    return markers
+
+
+def seal_and_kill(workspace: Path, images: Path, life_seconds: float) -> list[dict[str, Any]]:
+    """Run `medseal seal --json`, kill it after a while, and return what it acknowledged."""
+    environment = os.environ | {"TMPDIR": str(workspace.parent / "tmp")}
+    with subprocess.Popen(
+        [*_COMMAND, "seal", str(images), "--json", "--workspace", str(workspace)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    ) as process:
+        if process.stdout is None:
+            raise RuntimeError("the process has no output")
+        output = b""
+        deadline = time.monotonic() + life_seconds
+        selector = selectors.DefaultSelector()
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            if selector.select(left):
+                chunk = os.read(process.stdout.fileno(), 65536)
+                if not chunk:
+                    break
+                output += chunk
+        process.send_signal(signal.SIGKILL)
+        output += process.stdout.read()
+    # A line cut by the kill was not acknowledged.
+    return [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def check_round(
+    path: Path, passphrase: str, acknowledged: Sequence[dict[str, Any]]
+) -> dict[str, int]:
+    """Return how many promises were broken, by kind."""
+    lost = changed = receipts = 0
+    with Workspace.open(path, passphrase) as workspace:
+        for line in acknowledged:
+            record = workspace.catalogue.image(line["image_id"])
+            if record is None or record.state != "sealed":
+                lost += 1
+                continue
+            opened = unseal(workspace, find_image(workspace, line["image_id"]))
+            changed += opened.data != Path(line["file"]).read_bytes()
+            receipt = Receipt.parse(Path(line["receipt"]).read_bytes())
+            event = verify_receipt(receipt, workspace.ledger.vkey)
+            receipts += event.subject != record.commitment
+        workspace.ledger.audit()
+        half = _unreferenced_or_damaged(workspace)
+        pending = len(workspace.catalogue.pending())
+    return {
+        "lost_images": lost,
+        "changed_images": changed,
+        "wrong_receipts": receipts,
+        "half_written_objects": half,
+        "unfinished_records": pending,
+    }
+
+
+def _unreferenced_or_damaged(workspace: Workspace) -> int:
+    """Return how many objects nobody refers to, how many are missing, and how many are damaged."""
+    known = {record.package for record in workspace.catalogue.images()}
+    stored = set(workspace.store.addresses())
+    for address in stored:
+        workspace.store.get(address)
+    return len(known ^ stored)
+
+
+def plaintext_found(folder: Path, markers: Sequence[bytes]) -> int:
+    """Return how many markers stand in any file below `folder`."""
+    content = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    return sum(marker in content for marker in markers)
+
+
+def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
+    """Kill `rounds` times and return the broken promises and the counts behind them."""
+    generator = np.random.default_rng(seed)
+    totals: dict[str, int] = {}
+    acknowledged = interrupted = 0
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        (home / "tmp").mkdir()
+        passphrase = secrets.token_hex(16)
+        os.environ["MEDSEAL_PASSPHRASE"] = passphrase
+        Workspace.create(home / "workspace", passphrase).close()
+        for number in range(rounds):
+            images = home / f"images-{number}"
+            markers = make_images(images, IMAGES_A_ROUND, generator)
+            life = float(generator.uniform(0.2, LONGEST_LIFE_SECONDS))
+            lines = seal_and_kill(home / "workspace", images, life)
+            found = check_round(home / "workspace", passphrase, lines)
+            found["plaintext_markers"] = plaintext_found(
+                home / "workspace", markers
+            ) + plaintext_found(home / "tmp", markers)
+            acknowledged += len(lines)
+            interrupted += len(lines) < IMAGES_A_ROUND
+            for kind, count in found.items():
+                totals[kind] = totals.get(kind, 0) + count
+    return {
+        "rounds": rounds,
+        "rounds_cut_short": interrupted,
+        "acknowledged_images": acknowledged,
+        "broken_promises": totals,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the measurement and write ``crash.json``."""
+    chosen = arguments(__doc__.splitlines()[0]).parse_args(argv)
+    result = run(QUICK_ROUNDS if chosen.quick else ROUNDS)
+    write_result("crash", result, chosen, sys_stdout=sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

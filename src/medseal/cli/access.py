@@ -1,0 +1,121 @@
+"""`medseal access`: grant, revoke, list, break-glass."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from medseal.cli.options import Common, common, emit, option
+from medseal.errors import ConfigurationError
+from medseal.pipeline import access
+from medseal.pipeline.workspace import Workspace
+
+_ACTION = click.Choice(["view", "classify", "share"])
+_ROLE = click.Choice(["registrar", "radiologist", "researcher", "auditor", "emergency"])
+
+
+def _milliseconds(until: str | None) -> int | None:
+    """Return UTC milliseconds of an ISO 8601 time; one without zone is taken as UTC."""
+    if until is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        raise ConfigurationError("write --until as 2027-01-31 or 2027-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+def _iso(at_ms: int | None) -> str | None:
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+@click.group(name="access")
+def command() -> None:
+    """Grant, revoke and list access; break glass in an emergency."""
+
+
+@command.command(name="grant")
+@click.argument("name")
+@click.argument("image_id")
+@option("--action", type=_ACTION, required=True, help="What NAME may do.")
+@option("--purpose", help="Bind the grant to these words.")
+@option("--until", help="End of the grant, ISO 8601, UTC unless it names a zone.")
+@option("--role", type=_ROLE, help="Role of NAME; radiologist for a new one.")
+@common
+def grant_command(  # noqa: PLR0913 (one parameter an option)
+    options: Common,
+    *,
+    name: str,
+    image_id: str,
+    action: str,
+    purpose: str | None,
+    until: str | None,
+    role: str | None,
+) -> None:
+    """Let NAME do something with IMAGE_ID."""
+    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        request = access.GrantRequest(
+            name=name,
+            image_id=image_id,
+            action=action,
+            purpose=purpose,
+            until_ms=_milliseconds(until),
+            role=role,
+        )
+        receipt = access.grant(workspace, request)
+    emit(
+        options,
+        {"name": name, "image_id": image_id, "action": action, "receipt": str(receipt)},
+        f"'{name}' may {action} image {image_id}; receipt {receipt}",
+    )
+
+
+@command.command(name="revoke")
+@click.argument("name")
+@click.argument("image_id")
+@option("--action", type=_ACTION, required=True, help="What NAME may no longer do.")
+@common
+def revoke_command(options: Common, name: str, image_id: str, action: str) -> None:
+    """End a grant at once."""
+    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        receipt = access.revoke(workspace, name, image_id, action)
+    emit(
+        options,
+        {"name": name, "image_id": image_id, "action": action, "receipt": str(receipt)},
+        f"'{name}' may no longer {action} image {image_id}; receipt {receipt}",
+    )
+
+
+@command.command(name="list")
+@common
+def list_command(options: Common) -> None:
+    """List all grants."""
+    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        rows = access.list_grants(workspace)
+    for row in rows:
+        value = asdict(row) | {"until": _iso(row.until_ms)}
+        end = value["until"] or "no end"
+        text = f"{row.name:20} {row.action:9} {row.image_id or 'erased':32} {row.status:8} {end}"
+        emit(options, value, text)
+    if not rows and not options.json:
+        click.echo("No grants yet; the owner may do everything, nobody else anything.", err=True)
+
+
+@command.command(name="break-glass")
+@click.argument("name")
+@click.argument("image_id")
+@option("--reason", required=True, help="Why; only its keyed digest reaches the ledger.")
+@common
+def break_glass_command(options: Common, name: str, image_id: str, reason: str) -> None:
+    """Open IMAGE_ID to the clinician NAME for one hour, on record."""
+    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        receipt = access.break_glass(workspace, name, image_id, reason=reason)
+    emit(
+        options,
+        {"name": name, "image_id": image_id, "action": "view", "receipt": str(receipt)},
+        f"'{name}' may view image {image_id} for one hour; receipt {receipt}",
+    )

@@ -1,0 +1,62 @@
+"""`medseal classify`: classify a sealed image or a file."""
+
+from pathlib import Path
+
+import click
+
+from medseal.classification import Prediction, load
+from medseal.cli.options import FILE, Common, common, emit, option
+from medseal.pipeline.classify import classify_file, classify_image
+from medseal.pipeline.workspace import OWNER, Workspace
+
+
+@click.command(name="classify")
+@click.argument("target", metavar="IMAGE_ID|FILE")
+@option("--model", help="Model id; the default model when not given. 'medseal doctor' lists them.")
+@option("--explain", type=FILE, help="Write a PNG with the Grad-CAM heat map.")
+@option("--as", "name", default=OWNER, show_default=True, help="Name of who classifies.")
+@option("--purpose", help="Purpose of the grant, if it has one.")
+@common
+def command(
+    options: Common,
+    *,
+    target: str,
+    model: str | None,
+    explain: Path | None,
+    name: str,
+    purpose: str | None,
+) -> None:
+    """Classify a sealed image (needs a grant) or a plain file. Not a medical device.
+
+    Without --model the default model is taken. An image whose modality is known and is not that
+    of the model is refused.
+    """
+    classifier = load(model) if model is not None else None
+    if Path(target).is_file():
+        outcome = classify_file(Path(target), classifier=classifier, explanation=explain)
+    else:
+        with Workspace.open(options.workspace, options.passphrase()) as workspace:
+            outcome = classify_image(
+                workspace,
+                target,
+                classifier=classifier,
+                name=name,
+                purpose=purpose,
+                explanation=explain,
+            )
+    prediction = outcome.prediction
+    value = {
+        "label": prediction.label,
+        "probabilities": dict(prediction.probabilities),
+        "model_id": prediction.model_id,
+        "calibrated": prediction.calibrated,
+        "abstained": prediction.abstained,
+        "receipt": str(outcome.receipt) if outcome.receipt else None,
+    }
+    emit(options, value, _as_text(prediction))
+
+
+def _as_text(prediction: Prediction) -> str:
+    shares = ", ".join(f"{label} {share:.3f}" for label, share in prediction.probabilities.items())
+    head = "abstained" if prediction.abstained else prediction.label
+    return f"{head} ({shares}) by {prediction.model_id}. Not a medical device."

@@ -1,0 +1,115 @@
+"""Entry point: the table of commands, and errors as one line with an exit code."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from medseal import __version__
+from medseal.errors import InputError, MedsealError
+
+__all__ = ["COMMANDS", "main"]
+
+# name: (module, what the list of commands says). The list must not load the modules.
+COMMANDS = {
+    "demo": "Run the whole way on real images and write an HTML report.",
+    "init": "Make a workspace: keys, catalogue, ledger.",
+    "seal": "Seal images into the workspace.",
+    "release": "Write a de-identified, watermarked copy for somebody.",
+    "verify": "Say what a copy is: authentic, transcoded, tampered or unverifiable.",
+    "open": "Write the original of a sealed image, bit for bit.",
+    "deid": "Write a de-identified copy and report what was done.",
+    "classify": "Classify a sealed image or a file.",
+    "access": "Grant, revoke and list access; break glass in an emergency.",
+    "erase": "Destroy the file key and the salt of an image or a patient.",
+    "ledger": "Status, proofs, checkpoints, witnesses, audit, synchronisation.",
+    "watermark": "Embed a watermark in a plain file, or extract one.",
+    "tamper": "Fingerprint a plain file, or check one against a fingerprint.",
+    "train": "Train a model from a configuration.",
+    "evaluate": "Evaluate a model on a labelled folder.",
+    "benchmark": "Run one of the measurements of a source checkout.",
+    "doctor": "Check codecs, optional parts, models and the workspace.",
+}
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called."""
+
+    # click fixes these signatures, so the unused contexts stay.
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return all commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"medseal.cli.{cmd_name}")
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"medseal.cli.{cmd_name}.command is no command")
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """List the commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="medseal")
+def cli() -> None:
+    """Seal medical images, release watermarked copies, verify any copy, classify.
+
+    Not a medical device. Each command takes --workspace, --passphrase-file and --json; each
+    option can be set as MEDSEAL_<OPTION>. Exit codes: 0 success, authentic, transcoded or
+    processed; 1 tampered, refused or some inputs failed; 2 usage or unreadable input;
+    3 unverifiable.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code.
+
+    Parameters
+    ----------
+    arguments
+        Words after the program's name; those of the process when None.
+    """
+    code: object = 0
+    try:
+        code = cli.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="medseal",
+            standalone_mode=False,
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        code = InputError.exit_code
+    except click.ClickException as error:
+        hint = "see --help"
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = f"see '{error.ctx.command_path} --help'"
+        _say(f"{error.format_message().rstrip('.')}; {hint}")
+        code = InputError.exit_code
+    except MedsealError as error:
+        _say(str(error))
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted; run the same command again to go on")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away, as in `medseal seal ... | head`.
+        sys.stderr.close()
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> None:
+    click.echo(f"medseal: {' '.join(message.split())}", err=True)

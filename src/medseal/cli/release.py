@@ -1,0 +1,58 @@
+"""`medseal release`: write a de-identified, watermarked copy for somebody."""
+
+from pathlib import Path
+
+import click
+
+from medseal.cli.options import FILE, Common, common, emit, option
+from medseal.pipeline.release import ReleaseRequest, release
+from medseal.pipeline.workspace import OWNER, Workspace
+
+
+@click.command(name="release")
+@click.argument("image_id")
+@option("--to", "recipient", required=True, help="Name of whom the copy is for.")
+@option("--output", type=FILE, required=True, help="File to write; its suffix is the format.")
+@option("--as", "name", default=OWNER, show_default=True, help="Name of who releases.")
+@option("--purpose", help="Purpose of the grant, if it has one.")
+@option("--allow-burned-in", is_flag=True, help="Release even if text is declared in the pixels.")
+@common
+def command(  # noqa: PLR0913 (one parameter an option)
+    options: Common,
+    *,
+    image_id: str,
+    recipient: str,
+    output: Path,
+    name: str,
+    purpose: str | None,
+    allow_burned_in: bool,
+) -> None:
+    """Write a de-identified copy of IMAGE_ID that carries an invisible watermark.
+
+    The watermark names this release. It is no proof of integrity: 'medseal verify' compares with
+    the record.
+    """
+    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        request = ReleaseRequest(
+            image_id=image_id,
+            to=recipient,
+            name=name,
+            purpose=purpose,
+            allow_burned_in=allow_burned_in,
+        )
+        outcome = release(workspace, request, output)
+    emit(
+        options,
+        {
+            "release_id": outcome.release_id,
+            "file": str(outcome.file),
+            "psnr_db": round(outcome.psnr_db, 3),
+            "ssim": round(outcome.ssim, 5),
+            "image_id": outcome.image_id,
+            "receipt": str(outcome.receipt),
+        },
+        f"Release {outcome.release_id} for '{recipient}': {outcome.file}\n"
+        f"PSNR {outcome.psnr_db:.1f} dB, SSIM {outcome.ssim:.4f}; "
+        f"{len(outcome.deidentification.entries)} kinds of data element changed; "
+        f"receipt {outcome.receipt}",
+    )

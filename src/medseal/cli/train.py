@@ -1,0 +1,22 @@
+"""`medseal train`: train a model from a configuration."""
+
+from pathlib import Path
+
+import click
+
+from medseal.classification.train import train
+from medseal.cli.options import FILE, Common, argument_file, common, emit, option
+
+
+@click.command(name="train")
+@argument_file("config")
+@option("--data", type=FILE, required=True, help="Folder with the images and MANIFEST.csv.")
+@option("--output", type=FILE, required=True, help="Folder for checkpoints, log and weights.")
+@common
+def command(options: Common, config: Path, data: Path, output: Path) -> None:
+    """Train the model that CONFIG describes; an interrupted run goes on where it stopped."""
+    trained = train(config, data_dir=data, output_dir=output)
+    value = {"model": str(trained.folder), "run": str(trained.run_folder)}
+    figures = dict(trained.evaluation)
+    lines = [f"{trained.folder}: weights and card", *(f"{k}: {v}" for k, v in figures.items())]
+    emit(options, value | {"evaluation": figures}, "\n".join(lines))

@@ -1,0 +1,96 @@
+"""Whole files: read with a size limit, write so that they appear whole or not at all."""
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from medseal.errors import (
+    ImageTooLargeError,
+    InputError,
+    StorageError,
+    StorageFullError,
+    UnreadableImageError,
+)
+from medseal.imaging.limits import MAX_FILE_BYTES
+
+__all__ = ["read_file", "write_file"]
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def read_file(
+    path: str | os.PathLike[str],
+    *,
+    limit_bytes: int = MAX_FILE_BYTES,
+    error_class: type[InputError] = UnreadableImageError,
+) -> bytes:
+    """Return the bytes of a file.
+
+    Parameters
+    ----------
+    path
+        A file.
+    limit_bytes
+        A larger file is refused before it is read.
+    error_class
+        What to raise when it cannot be read.
+
+    Raises
+    ------
+    UnreadableImageError
+        No such file, no right to read it, or a folder; `error_class` in its place.
+    ImageTooLargeError
+        Larger than the limit.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > limit_bytes:
+                raise ImageTooLargeError(
+                    f"{file}: {size} bytes, the limit is {limit_bytes}; split the file"
+                )
+            # A file that grows meanwhile is cut here, and then refused by its parser.
+            return stream.read(limit_bytes)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise error_class(f"{file}: {reason}; check the path and its rights") from error
+
+
+def write_file(data: bytes, path: str | os.PathLike[str]) -> None:
+    """Write a file through a temporary one in the same folder; durable on return.
+
+    Raises
+    ------
+    StorageFullError
+        No space is left; nothing was written.
+    StorageError
+        The folder is missing or cannot be written.
+    """
+    file = Path(path)
+    temporary = file.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+        _sync_folder(file.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if error.errno in _FULL:
+            message = f"{file}: no space is left; free some and write again"
+            raise StorageFullError(message) from error
+        reason = (error.strerror or type(error).__name__).lower()
+        raise StorageError(f"{file}: {reason}; check the folder and its rights") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

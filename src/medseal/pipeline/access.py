@@ -1,0 +1,274 @@
+"""Who may open, classify or share: grants, break-glass, and the check before each use."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medseal.errors import AccessRefusedError, UnknownImageError
+from medseal.ledger import (
+    Action,
+    Decision,
+    EventKind,
+    Grant,
+    Role,
+    RoleChange,
+    break_glass_event,
+    now_ms,
+    role_event,
+)
+from medseal.pipeline.workspace import Workspace
+from medseal.vault import ImageRecord, ReleaseRecord
+
+__all__ = [
+    "DEFAULT_ROLE",
+    "GrantRequest",
+    "GrantRow",
+    "authorize",
+    "break_glass",
+    "find_image",
+    "find_release",
+    "grant",
+    "list_grants",
+    "revoke",
+]
+
+DEFAULT_ROLE = "radiologist"
+
+_NEXT_STEP = {
+    "no-grant": "ask the owner for 'medseal access grant'",
+    "expired": "ask the owner for a new grant",
+    "revoked": "ask the owner for a new grant",
+    "purpose": "state the purpose of the grant with --purpose",
+    "erased": "the image was erased and cannot come back",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantRow:
+    """One grant as the owner sees it.
+
+    Attributes
+    ----------
+    name, roles
+        Who.
+    image_id
+        What; None once it was erased.
+    action
+        ``view``, ``classify`` or ``share``.
+    purpose
+        Word that each use must state; empty for any.
+    until_ms
+        UTC milliseconds, or None for no expiry.
+    status
+        ``valid`` or ``expired``. A revoked grant is gone from the list, not from the ledger.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    image_id: str | None
+    action: str
+    purpose: str
+    until_ms: int | None
+    status: str
+
+
+def find_image(workspace: Workspace, image_id: str) -> ImageRecord:
+    """Return a sealed image.
+
+    Raises
+    ------
+    UnknownImageError
+        There is none with this identifier, or it was erased.
+    """
+    record = workspace.catalogue.image(image_id)
+    if record is None or record.state == "pending":
+        raise UnknownImageError(f"no image {image_id} here; 'medseal ledger status' counts them")
+    if record.state == "erased":
+        raise UnknownImageError(f"image {image_id} was erased; only the proof of it remains")
+    return record
+
+
+def find_release(workspace: Workspace, release_id: str) -> ReleaseRecord:
+    """Return a release.
+
+    Raises
+    ------
+    UnknownImageError
+        There is none with this identifier, or it was erased.
+    """
+    record = workspace.catalogue.release(release_id)
+    if record is None or record.state != "sealed":
+        raise UnknownImageError(f"no release {release_id} here; it may have been erased")
+    return record
+
+
+def authorize(
+    workspace: Workspace, record: ImageRecord, name: str, action: str, *, purpose: str | None
+) -> str:
+    """Return the account of `name` if it may do `action` now; a refusal is logged.
+
+    Parameters
+    ----------
+    workspace
+        Open.
+    record
+        The image.
+    name
+        Who asks.
+    action
+        ``view``, ``classify`` or ``share``.
+    purpose
+        Words; the ledger sees their keyed digest only.
+
+    Raises
+    ------
+    AccessRefusedError
+        No grant covers it.
+    UnknownNameError
+        The name cannot name an account.
+    """
+    account = workspace.keys.account(name)
+    decision = decide(workspace, record, account, action, purpose=purpose)
+    if not decision.allowed:
+        workspace.record_event(
+            EventKind.REFUSE,
+            actor=account,
+            subject=record.commitment,
+            details={"action": action, "reason": decision.reason},
+        )
+        next_step = _NEXT_STEP.get(decision.reason, "ask the owner of the workspace")
+        raise AccessRefusedError(
+            f"'{name}' may not {action} image {record.image_id} ({decision.reason}); {next_step}",
+            reason=decision.reason,
+        )
+    return account
+
+
+def decide(
+    workspace: Workspace, record: ImageRecord, account: str, action: str, *, purpose: str | None
+) -> Decision:
+    """Return what the access rules say now, without logging it."""
+    return workspace.ledger.may(
+        account, record.commitment, Action(action), purpose=purpose_word(purpose)
+    )
+
+
+def purpose_word(purpose: str | None) -> str:
+    """Return a purpose as the ledger holds it: lower case, hyphens for spaces; empty for none."""
+    return "-".join((purpose or "").lower().split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantRequest:
+    """What the owner wants to allow.
+
+    Attributes
+    ----------
+    name
+        Who; a new name gets `DEFAULT_ROLE` unless `role` says otherwise.
+    image_id
+        What.
+    action
+        ``view``, ``classify`` or ``share``.
+    purpose
+        Binds the grant to these words.
+    until_ms
+        UTC milliseconds at which it ends; None for no end.
+    role
+        Changes the role of the account first.
+    """
+
+    name: str
+    image_id: str
+    action: str
+    purpose: str | None = None
+    until_ms: int | None = None
+    role: str | None = None
+
+
+def grant(workspace: Workspace, request: GrantRequest) -> Path:
+    """Let somebody do something with an image and return the path of the receipt.
+
+    Raises
+    ------
+    UnknownImageError
+        No such image.
+    AccessRefusedError
+        The rules forbid such a grant, for example a researcher without purpose or end.
+    """
+    record = find_image(workspace, request.image_id)
+    account = workspace.remember_name(request.name)
+    present = workspace.ledger.roles(account)
+    if request.role is not None or not present:
+        role = Role(request.role or DEFAULT_ROLE)
+        if role not in present:
+            event = role_event(account, role, RoleChange.ADD, actor=workspace.owner)
+            workspace.keep_receipt(workspace.ledger.append(event))
+    receipt = workspace.ledger.grant(
+        Grant(
+            account=account,
+            subject=record.commitment,
+            action=Action(request.action),
+            purpose=purpose_word(request.purpose),
+            expires_ms=request.until_ms,
+        ),
+        actor=workspace.owner,
+    )
+    return workspace.keep_receipt(receipt)
+
+
+def revoke(workspace: Workspace, name: str, image_id: str, action: str) -> Path:
+    """End a grant at once and return the path of the receipt.
+
+    Raises
+    ------
+    UnknownImageError, UnknownNameError
+        No such image or name.
+    AccessRefusedError
+        There is no such grant.
+    """
+    record = find_image(workspace, image_id)
+    account = workspace.known_account(name)
+    receipt = workspace.ledger.revoke(
+        account, record.commitment, Action(action), actor=workspace.owner
+    )
+    return workspace.keep_receipt(receipt)
+
+
+def break_glass(workspace: Workspace, name: str, image_id: str, *, reason: str) -> Path:
+    """Open an image to a clinician for a short time, with a reason, for later review.
+
+    Only a keyed digest of the reason reaches the ledger.
+
+    Raises
+    ------
+    UnknownImageError, UnknownNameError
+        No such image or name.
+    AccessRefusedError
+        The role of this account may not break glass.
+    """
+    record = find_image(workspace, image_id)
+    account = workspace.known_account(name)
+    digest = f"sha256:{workspace.keys.reason(reason)}"
+    receipt = workspace.ledger.append(break_glass_event(record.commitment, digest, actor=account))
+    return workspace.keep_receipt(receipt)
+
+
+def list_grants(workspace: Workspace) -> list[GrantRow]:
+    """Return all grants that were not revoked."""
+    names = workspace.names()
+    images = {record.commitment: record.image_id for record in workspace.catalogue.images()}
+    moment = now_ms()
+    return [
+        GrantRow(
+            name=names.get(held.account, held.account),
+            roles=tuple(sorted(workspace.ledger.roles(held.account))),
+            image_id=images.get(held.subject),
+            action=held.action,
+            purpose=held.purpose,
+            until_ms=held.expires_ms,
+            status="expired"
+            if held.expires_ms is not None and moment >= held.expires_ms
+            else "valid",
+        )
+        for held in workspace.ledger.grants()
+    ]

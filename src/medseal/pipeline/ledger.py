@@ -1,0 +1,269 @@
+"""Uses of the ledger alone: status, proofs, checkpoints, witnesses, audit, offline verification."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medseal.errors import ConfigurationError, LedgerError, UnknownImageError
+from medseal.imaging.files import read_file, write_file
+from medseal.ledger import (
+    COSIGNATURE_V1,
+    Event,
+    Receipt,
+    SigningKey,
+    VerifyingKey,
+    cosign_checkpoint,
+    now_ms,
+    verify,
+)
+from medseal.ledger.note import MAX_NOTE_BYTES
+from medseal.pipeline.records import leaf_digest
+from medseal.pipeline.workspace import LOG_KEY_FILE, Workspace
+from medseal.vault import ImageRecord, ReleaseRecord
+
+__all__ = [
+    "MAX_RECEIPT_BYTES",
+    "audit",
+    "checkpoint",
+    "cosign",
+    "log_key_file",
+    "prove",
+    "read_log_key",
+    "status",
+    "sync",
+    "verify_receipt_file",
+    "witness_key",
+]
+
+MAX_RECEIPT_BYTES = 1024**2
+MAX_KEY_BYTES = 4096
+_HASH_BYTES = 32
+
+
+def log_key_file(workspace: Path) -> Path:
+    """Return where a workspace keeps the public key of its log."""
+    return workspace / LOG_KEY_FILE
+
+
+def read_log_key(path: Path) -> VerifyingKey:
+    """Return the public key of a log.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be read or holds no such key.
+    """
+    try:
+        text = path.read_bytes()[:MAX_KEY_BYTES].decode().strip()
+        return VerifyingKey.parse(text)
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{path}: not readable; give the log.vkey of the log") from None
+    except LedgerError as error:
+        raise ConfigurationError(f"{path}: {error}; give the log.vkey of the log") from None
+
+
+def status(workspace: Workspace) -> dict[str, str | int]:
+    """Return the head of the log, its public key and the counts of the catalogue."""
+    head = workspace.ledger.checkpoint()
+    return {
+        "origin": head.origin,
+        "size": head.size,
+        "root": head.root.hex(),
+        "log_key": str(workspace.ledger.vkey),
+        **workspace.catalogue.counts(),
+        "pending": len(workspace.catalogue.pending()),
+    }
+
+
+def prove(workspace: Workspace, entry: str, output: Path, *, with_opening: bool = True) -> Receipt:
+    """Write the receipt of an entry and return it.
+
+    Parameters
+    ----------
+    workspace
+        Open.
+    entry
+        Index in the log, image id or release id.
+    output
+        File to write.
+    with_opening
+        Whether the salt goes in, so that the receipt proves which stored values it speaks of.
+
+    Raises
+    ------
+    UnknownImageError
+        No image or release of that name.
+    InputError
+        The log has no such index.
+    """
+    record = _record(workspace, entry)
+    if record is not None:
+        path = workspace.receipt_of(record)
+        receipt = Receipt.parse(read_file(path, limit_bytes=MAX_RECEIPT_BYTES))
+        fresh = workspace.ledger.prove(leaf_digest(record.leaf))
+        receipt = fresh if receipt.opening is None else fresh.with_opening(receipt.opening)
+    elif entry.isdecimal():
+        receipt = workspace.ledger.prove(int(entry))
+    else:
+        raise UnknownImageError(f"no entry {entry}; give an index, an image id or a release id")
+    if not with_opening:
+        receipt = receipt.without_opening()
+    write_file(receipt.to_bytes(), output)
+    return receipt
+
+
+def _record(workspace: Workspace, entry: str) -> ImageRecord | ReleaseRecord | None:
+    record = workspace.catalogue.image(entry) or workspace.catalogue.release(entry)
+    if record is not None and record.state == "erased":
+        raise UnknownImageError(f"{entry} was erased; give the index of its entry instead")
+    return record
+
+
+def verify_receipt_file(path: Path, key_file: Path) -> dict[str, str | int]:
+    """Return what a receipt proves, offline.
+
+    Raises
+    ------
+    LedgerError
+        It does not verify.
+    InputError
+        A file cannot be read.
+    """
+    key = read_log_key(key_file)
+    receipt = Receipt.parse(read_file(path, limit_bytes=MAX_RECEIPT_BYTES))
+    event = verify(receipt, key)
+    moment = datetime.fromtimestamp(event.at_ms / 1000, UTC)
+    return {
+        "index": receipt.index,
+        "size": receipt.size,
+        "kind": str(event.kind),
+        "at": moment.isoformat(timespec="milliseconds"),
+        "subject": event.subject,
+        "actor": event.actor,
+        "origin": receipt.checkpoint.origin,
+    }
+
+
+def checkpoint(workspace: Workspace, output: Path | None) -> str:
+    """Return the signed head of the log, and write it where asked."""
+    note = workspace.ledger.checkpoint().to_bytes()
+    if output is not None:
+        write_file(note, output)
+    return note.decode()
+
+
+def witness_key(path: Path, name: str) -> SigningKey:
+    """Return the key of a witness; a missing one is made, readable by its owner only.
+
+    Raises
+    ------
+    ConfigurationError
+        The file holds no such key or cannot be written.
+    """
+    try:
+        if not path.exists():
+            key = SigningKey.generate(name, algorithm=COSIGNATURE_V1)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"{key.to_text()}\n")
+            path.with_suffix(".vkey").write_text(f"{key.vkey}\n")
+            return key
+        return SigningKey.parse(path.read_bytes()[:MAX_KEY_BYTES].decode().strip())
+    except (OSError, UnicodeDecodeError, LedgerError) as error:
+        raise ConfigurationError(f"{path}: not usable as the key of a witness") from error
+
+
+def cosign(
+    checkpoint_file: Path,
+    log_key: Path,
+    key: SigningKey,
+    output: Path,
+    *,
+    previous: Path | None = None,
+    proof: Path | None = None,
+) -> dict[str, str | int]:
+    """Cosign a checkpoint away from the log, and return its size and the witness's public key.
+
+    Raises
+    ------
+    CheckpointError, ConsistencyError
+        A signature does not hold, or the log does not continue what was cosigned before.
+    """
+    path = _read_proof(proof) if proof is not None else ()
+    earlier = read_file(previous, limit_bytes=MAX_NOTE_BYTES) if previous is not None else None
+    cosigned = cosign_checkpoint(
+        read_file(checkpoint_file, limit_bytes=MAX_NOTE_BYTES),
+        read_log_key(log_key),
+        key,
+        timestamp_s=now_ms() // 1000,
+        previous=earlier,
+        proof=path,
+    )
+    write_file(cosigned.to_bytes(), output)
+    return {"file": str(output), "size": cosigned.size, "witness": str(key.vkey)}
+
+
+def _read_proof(path: Path) -> tuple[bytes, ...]:
+    """Return the hashes of a consistency proof: one a line, hexadecimal."""
+    try:
+        lines = read_file(path, limit_bytes=MAX_NOTE_BYTES).decode().split()
+        hashes = tuple(bytes.fromhex(line) for line in lines)
+    except ValueError:
+        raise ConfigurationError(f"{path}: a proof has one hexadecimal hash a line") from None
+    if any(len(value) != _HASH_BYTES for value in hashes):
+        raise ConfigurationError(f"{path}: a hash in a proof has {_HASH_BYTES} bytes")
+    return hashes
+
+
+def audit(
+    workspace: Workspace, *, since: Path | None = None, proof: Path | None = None
+) -> dict[str, str | int]:
+    """Replay the log, check every object and receipt-bearing record, return the counts.
+
+    Parameters
+    ----------
+    workspace
+        Open.
+    since
+        Checkpoint kept elsewhere that the log must continue.
+    proof
+        Where to write the consistency proof from it.
+
+    Raises
+    ------
+    LedgerError
+        Something stored is not what was signed; the message names the first entry.
+    DigestMismatchError, StorageError
+        An object is missing or damaged.
+    """
+    report = workspace.ledger.audit()
+    for record in workspace.catalogue.images():
+        Event.parse(workspace.ledger.prove(leaf_digest(record.leaf)).leaf)
+        workspace.store.get(record.package or "")
+    value: dict[str, str | int] = {
+        "size": report.size,
+        "root": report.root.hex(),
+        "checkpoints": report.checkpoints,
+        "objects": len(workspace.catalogue.images()),
+    }
+    if since is not None:
+        seen = workspace.ledger.check_continues(read_file(since, limit_bytes=MAX_NOTE_BYTES))
+        value["since"] = seen.size
+        if proof is not None:
+            hashes = workspace.ledger.consistency(seen.size)
+            write_file("".join(f"{item.hex()}\n" for item in hashes).encode(), proof)
+    return value
+
+
+def sync(workspace: Workspace) -> Mapping[str, int]:
+    """Finish what is pending, and return how far the entries are."""
+    recovered = workspace.recover()
+    state = workspace.ledger.sync()
+    return {
+        "recovered": recovered,
+        "queued": state.queued,
+        "submitted": state.submitted,
+        "mined": state.mined,
+        "final": state.final,
+    }

@@ -1,0 +1,42 @@
+"""Which format an output file gets: by its suffix, else that of the original."""
+
+from pathlib import Path
+
+from medseal.errors import UnsupportedImageError
+from medseal.imaging import MedicalImage, WrittenFormat, encode, format_of
+
+__all__ = ["encode_copy", "is_original_format"]
+
+_JPEG_SUFFIXES = (".jpg", ".jpeg")
+
+
+def is_original_format(image: MedicalImage, output: Path) -> bool:
+    """Return whether `output` asks for the format that the image was read from.
+
+    A suffix that names no format, or none, asks for the original one: DICOM files are often named
+    by a UID or a number.
+    """
+    if output.name.lower().endswith(_JPEG_SUFFIXES):
+        return image.source_format == "jpeg"
+    wanted = format_of(output)
+    # A compressed NIfTI file is the same format in another wrapping, so not the same bytes.
+    return wanted is None or wanted == image.source_format
+
+
+def encode_copy(image: MedicalImage, output: Path) -> bytes:
+    """Return the bytes of a file with the stored values of `image`, in the format of `output`.
+
+    Raises
+    ------
+    UnsupportedImageError
+        The format would lose stored values; the message names one that works.
+    """
+    if output.name.lower().endswith(_JPEG_SUFFIXES):
+        raise UnsupportedImageError(
+            f"{output}: JPEG would change the stored values; write .png, .tiff or .dcm"
+        )
+    wanted = format_of(output)
+    if wanted is None:
+        written: WrittenFormat = "png" if image.source_format == "jpeg" else image.source_format
+        wanted = written
+    return encode(image, wanted)

@@ -1,0 +1,311 @@
+"""Verify any copy: what it is, which record it belongs to, where it was changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from medseal.errors import ConfigurationError, LedgerError
+from medseal.imaging import ImageDigests, MedicalImage, read_with_digests
+from medseal.imaging.files import read_file
+from medseal.ledger import Event, EventKind, Receipt, VerifyingKey
+from medseal.ledger import verify as verify_receipt
+from medseal.pipeline.identify import Match, identify, load_record
+from medseal.pipeline.ledger import MAX_RECEIPT_BYTES, read_log_key
+from medseal.pipeline.records import leaf_digest
+from medseal.pipeline.workspace import Workspace
+from medseal.protection.tamper import Region, TamperReport, check
+from medseal.protection.watermark import Extraction
+from medseal.vault import ReleaseRecord
+
+__all__ = ["Check", "Verdict", "VerifyReport", "verify"]
+
+
+class Verdict(StrEnum):
+    """What a copy is. It has no truth value: compare it."""
+
+    AUTHENTIC = "authentic"
+    TRANSCODED = "transcoded"
+    PROCESSED = "processed"
+    TAMPERED = "tampered"
+    UNVERIFIABLE = "unverifiable"
+
+    def __bool__(self) -> bool:
+        raise TypeError("a verdict has no truth value; compare it with Verdict.AUTHENTIC")
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command line."""
+        return {Verdict.TAMPERED: 1, Verdict.UNVERIFIABLE: 3}.get(self, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One piece of evidence.
+
+    Attributes
+    ----------
+    name
+        ``receipt``, ``ledger``, ``stored-values``, ``metadata``, ``watermark``, or a tamper tier.
+    outcome
+        ``pass``, ``fail`` or ``unknown``.
+    detail
+        One line.
+    """
+
+    name: str
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """The verdict and its evidence.
+
+    Attributes
+    ----------
+    verdict
+        See `Verdict`.
+    score
+        0 for surely unaltered to 1 for surely altered.
+    checks
+        In the order in which they were made.
+    operations
+        What was done to the copy, as far as it is known.
+    regions
+        Changed rectangles in rows and columns of the copy.
+    image_id, release_id
+        The record it belongs to, where one was found.
+    receipt
+        Path of the receipt of this verification, or None without a workspace.
+    """
+
+    verdict: Verdict
+    score: float
+    checks: tuple[Check, ...]
+    operations: tuple[str, ...] = ()
+    regions: tuple[Region, ...] = ()
+    image_id: str | None = None
+    release_id: str | None = None
+    receipt: Path | None = None
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """What has been found so far."""
+
+    checks: list[Check] = field(default_factory=list)
+
+    def add(self, name: str, outcome: str, detail: str) -> None:
+        self.checks.append(Check(name=name, outcome=outcome, detail=detail))
+
+
+def verify(
+    file: Path,
+    *,
+    workspace: Workspace | None,
+    receipt_file: Path | None = None,
+    log_key_file: Path | None = None,
+) -> VerifyReport:
+    """Say what a copy is.
+
+    1. Read the file. 2. Verify the receipt, if one is given. 3. Find the record. 4. Check that
+    the record is in the log. 5. Compare with the record.
+
+    Parameters
+    ----------
+    file
+        Any readable image.
+    workspace
+        Open, or None: then a receipt and the public key of its log are needed.
+    receipt_file
+        Receipt of a seal or a release.
+    log_key_file
+        Public key of the log; that of the workspace when None.
+
+    Raises
+    ------
+    InputError
+        The file or the key cannot be read, or neither workspace nor receipt is given.
+    LedgerError
+        The receipt or the log itself does not verify.
+    """
+    # 1.
+    image, digests = read_with_digests(read_file(file), name=str(file))
+    evidence = _Evidence()
+    # 2.
+    receipt = None
+    if receipt_file is not None:
+        key = _log_key(workspace, log_key_file)
+        receipt = _verified_receipt(receipt_file, key, evidence)
+    if workspace is None:
+        if receipt is None:
+            raise ConfigurationError("give --receipt FILE and --log-key FILE, or a --workspace")
+        return _by_receipt_alone(receipt, image, digests, evidence)
+    # 3.
+    match = _match(workspace, image, digests, receipt, evidence)
+    if match is None:
+        evidence.add("record", "unknown", "no record in this workspace fits the file")
+        return _finish(workspace, None, _report(Verdict.UNVERIFIABLE, 0.5, evidence))
+    # 4.
+    _check_ledger(workspace, match, evidence)
+    # 5.
+    return _finish(workspace, match, _compare(workspace, image, digests, match, evidence))
+
+
+def _log_key(workspace: Workspace | None, log_key_file: Path | None) -> VerifyingKey:
+    if log_key_file is not None:
+        return read_log_key(log_key_file)
+    if workspace is None:
+        raise ConfigurationError("give the public key of the log with --log-key FILE")
+    return workspace.ledger.vkey
+
+
+def _verified_receipt(path: Path, key: VerifyingKey, evidence: _Evidence) -> Receipt:
+    try:
+        data = read_file(path, limit_bytes=MAX_RECEIPT_BYTES)
+        receipt = Receipt.parse(data)
+        event = verify_receipt(receipt, key)
+    except LedgerError as error:
+        # The same class, so the failing step stays visible, with the file that failed.
+        raise type(error)(f"{path}: {error}; ask for a fresh receipt") from error
+    detail = f"leaf {receipt.index} of {receipt.size}, kind '{event.kind}', signed by {key.name}"
+    evidence.add("receipt", "pass", detail)
+    return receipt
+
+
+def _by_receipt_alone(
+    receipt: Receipt, image: MedicalImage, digests: ImageDigests, evidence: _Evidence
+) -> VerifyReport:
+    """Return what a receipt proves without any workspace: equal values or nothing."""
+    opening = receipt.opening
+    if opening is None:
+        evidence.add("stored-values", "unknown", "the receipt does not hold the salt")
+        return _report(Verdict.UNVERIFIABLE, 0.5, evidence)
+    if opening.values != digests.values:
+        evidence.add(
+            "stored-values",
+            "fail",
+            f"receipt {opening.values}, file {digests.values}; where they differ only the "
+            "workspace that sealed the image can tell",
+        )
+        return _report(Verdict.UNVERIFIABLE, 1.0, evidence)
+    evidence.add("stored-values", "pass", f"{digests.values}, read by {image.decoder}")
+    same = opening.metadata == digests.dataset
+    _metadata_check(evidence, same=same)
+    return _report(Verdict.AUTHENTIC if same else Verdict.TRANSCODED, 0.0, evidence)
+
+
+def _metadata_check(evidence: _Evidence, *, same: bool) -> None:
+    if same:
+        evidence.add("metadata", "pass", "every data element is as it was recorded")
+    else:
+        evidence.add(
+            "metadata", "fail", "data elements differ from the record; do not rely on them"
+        )
+
+
+def _match(
+    workspace: Workspace,
+    image: MedicalImage,
+    digests: ImageDigests,
+    receipt: Receipt | None,
+    evidence: _Evidence,
+) -> Match | None:
+    if receipt is not None:
+        subject = Event.parse(receipt.leaf).subject
+        for record in workspace.catalogue.find("commitment", subject, limit=1):
+            return Match(record=record, sealed=load_record(workspace, record), means="receipt")
+    match, mark = identify(workspace, image, digests)
+    if mark is not None:
+        _watermark_check(mark, evidence)
+    return match
+
+
+def _watermark_check(mark: Extraction, evidence: _Evidence) -> None:
+    if mark.payload is None:
+        evidence.add("watermark", "unknown", "no watermark of this workspace was found")
+    else:
+        rate = f"{mark.false_positive_rate:.1e}"
+        evidence.add(
+            "watermark", "pass", f"names release {mark.payload.hex()} (false-positive rate {rate})"
+        )
+
+
+def _check_ledger(workspace: Workspace, match: Match, evidence: _Evidence) -> None:
+    """Prove that the leaf of the record is in the log, under its signed head."""
+    receipt = workspace.ledger.prove(leaf_digest(match.record.leaf))
+    verify_receipt(receipt, workspace.ledger.vkey)
+    evidence.add(
+        "ledger", "pass", f"leaf {receipt.index} of {receipt.size}; record found by {match.means}"
+    )
+
+
+def _compare(
+    workspace: Workspace,
+    image: MedicalImage,
+    digests: ImageDigests,
+    match: Match,
+    evidence: _Evidence,
+) -> VerifyReport:
+    sealed = match.sealed
+    if digests.values == sealed.digests.values:
+        evidence.add("stored-values", "pass", f"{digests.values}, read by {image.decoder}")
+        same = digests.dataset == sealed.digests.dataset
+        _metadata_check(evidence, same=same)
+        equal = digests.frames == sealed.digests.frames or same
+        verdict = Verdict.AUTHENTIC if equal else Verdict.TRANSCODED
+        operations = (
+            () if equal else (f"container {sealed.source_format} to {image.source_format}",)
+        )
+        return _report(verdict, 0.0, evidence, operations=operations)
+    evidence.add("stored-values", "fail", f"record {sealed.digests.values}, file {digests.values}")
+    report: TamperReport = check(image, sealed.fingerprint, workspace.keys.fingerprint)
+    for name, outcome, detail in report.checks:
+        evidence.add(name, outcome, detail)
+    return _report(
+        Verdict(report.outcome),
+        report.score,
+        evidence,
+        operations=report.operations,
+        regions=report.regions,
+    )
+
+
+def _report(
+    verdict: Verdict,
+    score: float,
+    evidence: _Evidence,
+    *,
+    operations: Sequence[str] = (),
+    regions: Sequence[Region] = (),
+) -> VerifyReport:
+    return VerifyReport(
+        verdict=verdict,
+        score=score,
+        checks=tuple(evidence.checks),
+        operations=tuple(operations),
+        regions=tuple(regions),
+    )
+
+
+def _finish(workspace: Workspace, match: Match | None, report: VerifyReport) -> VerifyReport:
+    """Log the verification and add identifiers and receipt to the report."""
+    record = match.record if match is not None else None
+    receipt = workspace.record_event(
+        EventKind.VERIFY,
+        actor=workspace.owner,
+        subject=record.commitment if record is not None else "",
+        details={"verdict": str(report.verdict)},
+    )
+    release_id = record.release_id if isinstance(record, ReleaseRecord) else None
+    return VerifyReport(
+        verdict=report.verdict,
+        score=report.score,
+        checks=report.checks,
+        operations=report.operations,
+        regions=report.regions,
+        image_id=record.image_id if record is not None else None,
+        release_id=release_id,
+        receipt=receipt,
+    )
