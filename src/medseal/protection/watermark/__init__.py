@@ -1,1 +1,15 @@
-__all__: list[str] = []
+"""Invisible watermark in stored values: embed a payload, extract it from any copy."""
+
+from medseal.protection.watermark.embed import DEFAULT_PSNR_DB, MIN_SIDE, embed
+from medseal.protection.watermark.extract import Extraction, extract
+from medseal.protection.watermark.payload import KEY_BYTES, PAYLOAD_BYTES
+
+__all__ = [
+    "DEFAULT_PSNR_DB",
+    "KEY_BYTES",
+    "MIN_SIDE",
+    "PAYLOAD_BYTES",
+    "Extraction",
+    "embed",
+    "extract",
+]

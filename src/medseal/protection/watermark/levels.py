@@ -1,0 +1,124 @@
+"""Stored values to levels of brightness and back: the domain in which a mark is added."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medseal.errors import UnsupportedImageError, WatermarkCapacityError
+from medseal.imaging import MedicalImage, value_range
+from medseal.imaging.image import StoredValues
+from medseal.protection.watermark.masking import Plane
+
+__all__ = ["FULL_LEVEL", "Levels"]
+
+# Levels run from 0 to 255 over the value range of the image, whatever its bit depth.
+FULL_LEVEL = 255.0
+_COLOUR_SAMPLES = 3
+# ITU-R BT.601, as JPEG and the YBR photometric interpretations of DICOM use it.
+_LUMA = (0.299, 0.587, 0.114)
+_SINGLE_PRECISION_BITS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """How the stored values of one image map to levels.
+
+    Attributes
+    ----------
+    low, high
+        Stored values that map to level 0 and 255.
+    least, most
+        Smallest and largest value that can be stored.
+    marked_samples
+        Leading samples that the mark is added to: 1, or 3 for RGB.
+    counted_samples
+        Leading samples that count in the peak signal-to-noise ratio; alpha does not.
+    bits_stored
+        Of the image.
+    """
+
+    low: float
+    high: float
+    least: float
+    most: float
+    marked_samples: int
+    counted_samples: int
+    bits_stored: int
+
+    @classmethod
+    def of(cls, image: MedicalImage) -> "Levels":
+        """Return the mapping for an image.
+
+        Raises
+        ------
+        UnsupportedImageError
+            Stored values are palette indices, whose neighbours do not look alike.
+        WatermarkCapacityError
+            All values are equal.
+        """
+        if image.photometric_interpretation.startswith("PALETTE"):
+            raise UnsupportedImageError(
+                "palette indices cannot carry a watermark; convert the image to RGB first"
+            )
+        low, high = value_range(image)
+        if not high > low:
+            raise WatermarkCapacityError("a constant image cannot carry a watermark")
+        least, most = image.storable_range
+        colour = image.samples >= _COLOUR_SAMPLES
+        rgb = image.photometric_interpretation.startswith("RGB")
+        return cls(
+            low=float(low),
+            high=float(high),
+            least=least,
+            most=most,
+            marked_samples=_COLOUR_SAMPLES if colour and rgb else 1,
+            counted_samples=_COLOUR_SAMPLES if colour else 1,
+            bits_stored=image.bits_stored,
+        )
+
+    @property
+    def level(self) -> float:
+        """Stored values a level."""
+        return (self.high - self.low) / FULL_LEVEL
+
+    def _exact(self) -> type[np.floating]:
+        return np.float32 if self.bits_stored <= _SINGLE_PRECISION_BITS else np.float64
+
+    def plane(self, frame: StoredValues) -> Plane:
+        """Return brightness as levels, clipped to 0 to 255: (rows, columns) of all samples."""
+        if self.marked_samples == _COLOUR_SAMPLES:
+            bright = frame[:, :, :_COLOUR_SAMPLES].astype(np.float32) @ np.array(_LUMA, np.float32)
+        else:
+            bright = frame[:, :, 0].astype(self._exact())
+        levels = np.asarray((bright - self.low) * (1 / self.level), np.float32)
+        # Not a number counts as air; what lies outside the window is as flat as it looks.
+        np.nan_to_num(levels, copy=False, nan=0.0, posinf=FULL_LEVEL, neginf=0.0)
+        return np.clip(levels, 0, FULL_LEVEL, out=levels)
+
+    def add(self, frame: StoredValues, change: Plane) -> StoredValues:
+        """Return the frame with `change` levels added, rounded and kept within the storable range.
+
+        Equal changes in red, green and blue move the luma and leave the chroma. A value that
+        lies outside the storable range already stays where it is or moves inwards.
+        """
+        result = frame.copy()
+        marked = frame[:, :, : self.marked_samples]
+        exact = self._exact()
+        moved = marked.astype(exact) + (change * self.level).astype(exact)[:, :, None]
+        if frame.dtype.kind != "f":
+            np.rint(moved, out=moved)
+        # What was outside the storable range, or is not a number, is left alone.
+        fits = (marked >= self.least) & (marked <= self.most) & (change != 0)[:, :, None]
+        moved = np.clip(moved, self.least, self.most)
+        result[:, :, : self.marked_samples] = np.where(fits, moved.astype(frame.dtype), marked)
+        return result
+
+    def squared_error(self, frame: StoredValues, other: StoredValues) -> NDArray[np.float64]:
+        """Return squared differences in levels, mean of the counted samples: (rows, columns)."""
+        exact = self._exact()
+        difference = other[:, :, : self.marked_samples].astype(exact)
+        difference -= frame[:, :, : self.marked_samples].astype(exact)
+        np.nan_to_num(difference, copy=False)
+        total = np.einsum("ijk,ijk->ij", difference, difference)
+        return np.asarray(total * (1 / (self.level**2 * self.counted_samples)), np.float64)

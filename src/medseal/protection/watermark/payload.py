@@ -1,0 +1,224 @@
+"""Watermark payload: identifier and keyed MAC behind a convolutional code with soft decision."""
+
+import hashlib
+import hmac
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medseal.errors import WatermarkKeyError
+
+__all__ = [
+    "CODED_BITS",
+    "KEY_BYTES",
+    "MAC_BITS",
+    "PAYLOAD_BITS",
+    "PAYLOAD_BYTES",
+    "bit_log_likelihoods",
+    "check_key",
+    "check_payload",
+    "derive",
+    "encode",
+    "most_likely_messages",
+    "open_message",
+]
+
+PAYLOAD_BYTES = 8
+PAYLOAD_BITS = 8 * PAYLOAD_BYTES
+KEY_BYTES = 32
+MAC_BITS = 32
+_MESSAGE_BITS = PAYLOAD_BITS + MAC_BITS
+
+# Rate 1/3, constraint length 11, free distance 22 (Proakis, Digital Communications, table 8.2-2).
+_MEMORY = 10
+_STATES = 1 << _MEMORY
+_GENERATORS = (0o2353, 0o2671, 0o3175)
+_STEPS = _MESSAGE_BITS + _MEMORY
+CODED_BITS = len(_GENERATORS) * _STEPS
+
+_HALF = _STATES // 2
+# Higher than any sum of log-likelihood ratios that a decoder sees, and finite: inf - inf is NaN.
+_IMPOSSIBLE = np.float32(-1e30)
+
+
+def check_key(key: bytes) -> None:
+    """Refuse a key of the wrong length.
+
+    Raises
+    ------
+    WatermarkKeyError
+        The key has not 32 bytes.
+    """
+    if not isinstance(key, bytes) or len(key) != KEY_BYTES:
+        raise WatermarkKeyError(f"a watermark key has {KEY_BYTES} bytes")
+
+
+def check_payload(payload: bytes) -> None:
+    """Refuse a payload of the wrong length.
+
+    Raises
+    ------
+    WatermarkKeyError
+        The payload has not 8 bytes.
+    """
+    if not isinstance(payload, bytes) or len(payload) != PAYLOAD_BYTES:
+        raise WatermarkKeyError(f"a watermark payload has {PAYLOAD_BYTES} bytes")
+
+
+def derive(key: bytes, purpose: str, size_bytes: int) -> bytes:
+    """Return bytes that only a holder of the key can compute, independent for each purpose.
+
+    SHAKE-256 of the key, and not a random number generator of NumPy, whose streams may change
+    from one version to the next: a mark must stay readable for as long as the image is kept.
+    """
+    state = hashlib.shake_256(f"medseal/watermark/v1/{purpose}\0".encode() + key)
+    return state.digest(size_bytes)
+
+
+def _mac(payload: bytes, key: bytes) -> bytes:
+    full = hmac.digest(derive(key, "mac", KEY_BYTES), payload, "sha256")
+    return full[: MAC_BITS // 8]
+
+
+def _transitions() -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Return the output word (0 to 7) of each register and, by state, its two predecessors' words.
+
+    The register holds eleven bits, the newest lowest; a state is its lower ten bits.
+    """
+    register = np.arange(2 * _STATES, dtype=np.uint32)
+    words = np.zeros(2 * _STATES, np.uint8)
+    for place, generator in enumerate(_GENERATORS):
+        words |= (np.bitwise_count(register & generator) & 1).astype(np.uint8) << place
+    state = np.arange(_STATES)
+    # A state is reached from state >> 1 and from the same with the oldest bit set.
+    incoming = np.stack([words[state], words[state | _STATES]]).astype(np.intp)
+    return words, incoming
+
+
+_WORDS, _INCOMING = _transitions()
+# +1 where a bit of the output word is one, else -1: (8, 3).
+_WORD_SIGNS = np.array(
+    [[1.0 if word >> place & 1 else -1.0 for place in range(3)] for word in range(8)], np.float32
+)
+
+
+def encode(payload: bytes, key: bytes) -> NDArray[np.uint8]:
+    """Return the coded bits of a payload.
+
+    Parameters
+    ----------
+    payload
+        8 bytes.
+    key
+        32 bytes; keys the MAC.
+
+    Returns
+    -------
+    numpy.ndarray
+        (318,) of 0 and 1: three for each of 64 payload, 32 MAC and 10 closing bits.
+
+    Raises
+    ------
+    WatermarkKeyError
+        Key or payload has the wrong length.
+    """
+    check_key(key)
+    check_payload(payload)
+    message = np.unpackbits(np.frombuffer(payload + _mac(payload, key), np.uint8))
+    coded = np.empty((_STEPS, len(_GENERATORS)), np.uint8)
+    register = 0
+    for step in range(_STEPS):
+        bit = int(message[step]) if step < _MESSAGE_BITS else 0
+        register = (register << 1 | bit) & (2 * _STATES - 1)
+        coded[step] = _WORDS[register] >> np.arange(len(_GENERATORS)) & 1
+    return coded.ravel()
+
+
+def _branch_scores(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the score of each output word at each step: (batch, steps, 8)."""
+    by_step = log_likelihoods.reshape(-1, _STEPS, len(_GENERATORS))
+    return np.asarray(by_step @ _WORD_SIGNS.T * np.float32(0.5), np.float32)
+
+
+def _start(batch: int) -> NDArray[np.float32]:
+    score = np.full((batch, _STATES), _IMPOSSIBLE, np.float32)
+    score[:, 0] = 0.0  # the register starts empty
+    return score
+
+
+def most_likely_messages(log_likelihoods: NDArray[np.float32]) -> list[bytes]:
+    """Return the most likely payload and MAC for each row (Viterbi 1967).
+
+    Parameters
+    ----------
+    log_likelihoods
+        (batch, 318): log P(bit = 1) - log P(bit = 0), up to one positive factor.
+
+    Returns
+    -------
+    list of bytes
+        12 bytes for each row: payload and MAC, not yet compared.
+    """
+    branches = _branch_scores(np.asarray(log_likelihoods, np.float32))
+    batch = branches.shape[0]
+    score = _start(batch)
+    decisions = np.empty((_STEPS, batch, _STATES), np.bool_)
+    for step in range(_STEPS):
+        branch = branches[:, step]
+        lower = np.repeat(score[:, :_HALF], 2, axis=1) + branch[:, _INCOMING[0]]
+        upper = np.repeat(score[:, _HALF:], 2, axis=1) + branch[:, _INCOMING[1]]
+        np.greater(upper, lower, out=decisions[step])
+        score = np.maximum(lower, upper)
+    state = np.zeros(batch, np.intp)  # the closing bits lead back to the empty register
+    bits = np.empty((batch, _STEPS), np.uint8)
+    row = np.arange(batch)
+    for step in reversed(range(_STEPS)):
+        bits[:, step] = state & 1
+        state = state >> 1 | decisions[step][row, state].astype(np.intp) * _HALF
+    return [line.tobytes() for line in np.packbits(bits[:, :_MESSAGE_BITS], axis=1)]
+
+
+def bit_log_likelihoods(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return log P(1) - log P(0) of each payload bit, by the max-log form of BCJR.
+
+    Parameters
+    ----------
+    log_likelihoods
+        (318,): log P(bit = 1) - log P(bit = 0) of each coded bit.
+
+    Returns
+    -------
+    numpy.ndarray
+        (64,).
+
+    References
+    ----------
+    Bahl et al. 1974, doi:10.1109/TIT.1974.1055186.
+    """
+    branch = _branch_scores(np.asarray(log_likelihoods, np.float32)[None])[0]
+    forward = np.empty((_STEPS + 1, _STATES), np.float32)
+    forward[0] = _start(1)[0]
+    for step in range(_STEPS):
+        lower = np.repeat(forward[step, :_HALF], 2) + branch[step, _INCOMING[0]]
+        upper = np.repeat(forward[step, _HALF:], 2) + branch[step, _INCOMING[1]]
+        forward[step + 1] = np.maximum(lower, upper)
+    backward = _start(1)[0]
+    result = np.empty(_STEPS, np.float64)
+    for step in reversed(range(_STEPS)):
+        here = forward[step + 1] + backward
+        result[step] = float(here[1::2].max()) - float(here[0::2].max())
+        into_lower = backward + branch[step, _INCOMING[0]]
+        into_upper = backward + branch[step, _INCOMING[1]]
+        backward = np.concatenate(
+            [into_lower.reshape(_HALF, 2).max(axis=1), into_upper.reshape(_HALF, 2).max(axis=1)]
+        )
+    return result[:PAYLOAD_BITS]
+
+
+def open_message(message: bytes, key: bytes) -> bytes | None:
+    """Return the payload of a decoded message if its MAC fits, else None.
+
+    A message that was not made with this key passes with probability 2**-32.
+    """
+    payload, tag = message[:PAYLOAD_BYTES], message[PAYLOAD_BYTES:]
+    return payload if hmac.compare_digest(tag, _mac(payload, key)) else None
