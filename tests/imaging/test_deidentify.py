@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pydicom
@@ -14,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medseal.errors import DeidentificationError, InputError, MedsealError
+from medseal.imaging.confidentiality_profile import Action
 from medseal.imaging.deidentify import deidentify
 from medseal.imaging.formats import encode, read_bytes
 from medseal.imaging.image import MedicalImage
@@ -170,6 +172,15 @@ def test_the_original_image_is_not_changed() -> None:
     image = image_of(load("CT_small.dcm"))
     deidentify(image, key=KEY)
     assert image.attributes["PatientID"] == load("CT_small.dcm").PatientID
+
+
+def test_the_guide_describes_each_action_and_each_field_of_the_report() -> None:
+    guide = Path(__file__).parents[2].joinpath("docs/how-to/de-identify.md").read_text("utf-8")
+    for action in get_args(Action):
+        assert f"`{action}`" in guide, action
+    _, report = deidentify(picture())
+    for name in report.to_json():
+        assert name == "source_format" or f"`{name}`" in guide, name
 
 
 def picture() -> MedicalImage:
