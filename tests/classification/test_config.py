@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from medseal.classification.config import read_config
+from medseal.errors import ConfigurationError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*-brain-mri.toml"))
+GOOD = """
+id = "a"
+version = "1"
+task = "tumour"
+modality = "MR"
+method = "linear-svm"
+dataset = "brain-mri"
+limits = "none known"
+"""
+
+
+def read(tmp_path, text):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return read_config(path)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configurations(path):
+    config = read_config(path)
+    assert config.id == path.stem
+    head = path.read_text().split("id =")[0]
+    assert f"# medseal train configs/{path.name} --data DIR --output DIR" in head
+    assert "# Expected: " in head
+    assert "# Time: " in head
+
+
+def test_there_are_two_shipped_configurations():
+    assert [path.stem for path in CONFIGS] == ["five-layer-cnn-brain-mri", "linear-svm-brain-mri"]
+
+
+def test_settings_of_the_paper():
+    config = read_config(CONFIGS[0])
+    assert (config.preprocess.rows, config.preprocess.columns) == (224, 224)
+    assert config.preprocess.equalise_histogram
+    assert (config.train.learning_rate, config.train.batch_size) == (0.001, 32)
+    assert config.train.max_epochs <= 50
+    assert config.train.patience == 10
+    assert config.augment.rotation_degrees > 0
+    assert config.augment.zoom > 0
+    assert config.augment.flip
+
+
+def test_left_out_settings_keep_their_defaults(tmp_path):
+    config = read(tmp_path, GOOD + "[train]\nlearning_rate = 1\n")
+    assert config.train.learning_rate == 1.0
+    assert config.train.batch_size == 32
+    assert not config.default
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace('task = "tumour"\n', ""), "missing or unknown settings: task"),
+        (GOOD + "colour = 1", "missing or unknown settings: colour"),
+        (GOOD + "default = 1", "default has the wrong type"),
+        (GOOD.replace("linear-svm", "forest"), "method must be one of"),
+        (GOOD + "abstain_share = 1.0", "abstain_share must lie in"),
+        (GOOD + "train = 3", r"\[train\] must be a table"),
+        (GOOD + "[train]\nspeed = 3", r"\[train\] has no setting speed"),
+        (GOOD + "[train]\nbatch_size = 1.5", "must be of type int"),
+        (GOOD + "[train]\nbatch_size = true", "must be of type int"),
+        (GOOD + "[svm]\ncosts = ['a']", "must be of type float"),
+        (GOOD + "[preprocess]\nrows = 0", "must be 1 to 4096"),
+        ("id = ", "not valid TOML"),
+    ],
+)
+def test_wrong_configurations_are_refused(tmp_path, text, message):
+    with pytest.raises(ConfigurationError, match=message):
+        read(tmp_path, text)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_config(tmp_path / "none.toml")

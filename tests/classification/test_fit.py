@@ -1,0 +1,168 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from medseal.classification import fit as fit_module
+from medseal.classification.augment import AugmentConfig
+from medseal.classification.checkpoint import CHECKPOINT_NAME
+from medseal.classification.examples import Examples
+from medseal.classification.fit import (
+    LOG_NAME,
+    FitConfig,
+    build_network,
+    fit,
+    logits_of,
+    to_batch,
+    train_epoch,
+)
+from medseal.classification.networks import NetworkConfig
+from medseal.errors import ConfigurationError, WeightsError
+from medseal.imaging.preprocess import PreprocessConfig, preprocess, standardise
+
+SMALL = NetworkConfig(rows=32, columns=32)
+
+
+def make_examples(count=24, seed=0):
+    """Noise, with a bright square where the label is 1."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.int64) % 2
+    images = generator.integers(0, 120, (count, 32, 32)).astype(np.uint8)
+    images[labels == 1, 8:20, 8:20] = 250
+    return Examples(images=images, labels=labels)
+
+
+def run(folder, **changes):
+    config = FitConfig(**{"batch_size": 8, "max_epochs": 4, "threads": 1, **changes})
+    folder.mkdir(exist_ok=True)
+    network = build_network(SMALL, seed=config.seed)
+    state = fit(
+        make_examples(),
+        make_examples(12, seed=9),
+        network=network,
+        config=config,
+        augmentation=AugmentConfig(),
+        folder=folder,
+        run_digest=f"run-{config.seed}",
+    )
+    return network, state
+
+
+def losses(state):
+    return [(row.train_loss, row.validation_loss) for row in state.rows]
+
+
+def same_weights(first, second):
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_batch_equals_preprocess_to_the_last_bit():
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    config = PreprocessConfig(rows=32, columns=32)
+    batch = to_batch(standardise(image, config=config)[None])
+    assert batch.shape == (1, 1, 32, 32)
+    np.testing.assert_array_equal(batch[0, 0].numpy(), preprocess(image, config=config))
+
+
+def test_steps_lower_the_loss():
+    examples, config = make_examples(), FitConfig(batch_size=24, threads=1, bfloat16=False)
+    network = build_network(NetworkConfig(rows=32, columns=32, dropout=0), seed=1)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.001)
+    still = AugmentConfig(rotation_degrees=0, zoom=0, flip=False)
+    first, second = (
+        train_epoch(network, optimiser, examples, config=config, augmentation=still, epoch=epoch)
+        for epoch in (1, 2)
+    )
+    assert second < first
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_same_seed_same_result(tmp_path, bfloat16):
+    one, state_one = run(tmp_path / "one", bfloat16=bfloat16)
+    torch.rand(7)  # the global generator has no say
+    two, state_two = run(tmp_path / "two", bfloat16=bfloat16)
+    other, _ = run(tmp_path / "other", bfloat16=bfloat16, seed=2)
+    assert losses(state_one) == losses(state_two)
+    assert same_weights(one, two)
+    assert not same_weights(one, other)
+
+
+def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
+    whole, whole_state = run(tmp_path / "whole")
+    real = fit_module.train_epoch
+
+    def stops_in_epoch_three(*args, **options):
+        if options["epoch"] == 3:
+            raise KeyboardInterrupt("power cut")
+        return real(*args, **options)
+
+    monkeypatch.setattr(fit_module, "train_epoch", stops_in_epoch_three)
+    with pytest.raises(KeyboardInterrupt, match="power cut"):
+        run(tmp_path / "cut")
+    monkeypatch.undo()
+    lines = (tmp_path / "cut" / LOG_NAME).read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    resumed, state = run(tmp_path / "cut")
+    assert losses(state) == losses(whole_state)
+    assert same_weights(resumed, whole)
+
+
+def test_ended_run_is_not_trained_further(tmp_path, monkeypatch):
+    network, state = run(tmp_path)
+    monkeypatch.setattr(fit_module, "train_epoch", lambda *_, **__: pytest.fail("trained"))
+    again, state_again = run(tmp_path)
+    assert losses(state) == losses(state_again)
+    assert same_weights(network, again)
+
+
+def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
+    planned = iter([0.5, 0.3, 0.4, 0.35, 0.6, 0.1])
+    seen = []
+
+    def loss(logits, labels):
+        value = next(planned)
+        seen.append(value)
+        return logits.sum() * 0 + labels.sum() * 0 + value
+
+    snapshots = []
+
+    def epoch(network, *_, **__):
+        with torch.no_grad():
+            network.output.bias += 1
+        snapshots.append(network.output.bias.detach().clone())
+        return 1.0
+
+    monkeypatch.setattr(fit_module, "train_epoch", epoch)
+    monkeypatch.setattr(fit_module.nn.functional, "cross_entropy", loss)
+    network, state = run(tmp_path, max_epochs=50, patience=3)
+    assert seen == [0.5, 0.3, 0.4, 0.35, 0.6]
+    assert state.best_row.epoch == 2
+    assert torch.equal(network.output.bias, snapshots[1])
+
+
+def test_it_learns_the_square(tmp_path):
+    network, _ = run(tmp_path, max_epochs=15)
+    fresh = make_examples(40, seed=77)
+    predicted = logits_of(network, fresh.images).argmax(dim=1).numpy()
+    assert np.mean(predicted == fresh.labels) >= 0.9
+
+
+def test_checkpoint_of_another_run_is_refused(tmp_path):
+    run(tmp_path, max_epochs=1)
+    with pytest.raises(ConfigurationError, match="other settings or data"):
+        run(tmp_path, seed=2)
+
+
+def test_damaged_checkpoint_is_refused(tmp_path):
+    run(tmp_path, max_epochs=1)
+    path = tmp_path / CHECKPOINT_NAME
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match="remove it to start anew"):
+        run(tmp_path)
+
+
+def test_settings_must_be_positive():
+    with pytest.raises(ConfigurationError, match="must be positive"):
+        FitConfig(learning_rate=0)

@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from medseal.classification.networks import FiveLayerCNN, NetworkConfig
+from medseal.errors import ConfigurationError
+
+
+def test_layers_are_those_of_the_paper():
+    network = FiveLayerCNN(NetworkConfig())
+    layers = list(network.modules())
+    convolutions = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [32, 32, 64, 64, 128]
+    assert {layer.kernel_size for layer in convolutions} == {(3, 3)}
+    for kind in (torch.nn.BatchNorm2d, torch.nn.MaxPool2d, torch.nn.ReLU):
+        assert sum(isinstance(layer, kind) for layer in layers) == 5
+    dense = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in dense] == [
+        (128 * 7 * 7, 256),
+        (256, 128),
+        (128, 2),
+    ]
+    assert network.dropout.p == 0.5
+
+
+def test_number_of_parameters_by_hand():
+    convolutions = sum(9 * i * o + o + 2 * o for i, o in [(1, 32), (32, 32), (32, 64), (64, 64)])
+    convolutions += 9 * 64 * 128 + 128 + 2 * 128
+    dense = 6272 * 256 + 256 + 256 * 128 + 128 + 128 * 2 + 2
+    network = FiveLayerCNN(NetworkConfig())
+    assert sum(p.numel() for p in network.parameters()) == convolutions + dense
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(224, 224), (32, 64)])
+def test_shapes(rows, columns):
+    network = FiveLayerCNN(NetworkConfig(rows=rows, columns=columns, classes=3)).eval()
+    images = torch.rand(2, 1, rows, columns)
+    maps = network.features(images)
+    assert maps.shape == (2, 128, rows // 16, columns // 16)
+    assert maps.min() >= 0
+    assert network(images).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rows": 100}, {"columns": 48}, {"rows": 0}, {"classes": 1}, {"dropout": 1.0}]
+)
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(ConfigurationError, match=r"multiples of 32|two classes"):
+        NetworkConfig(**wrong)
