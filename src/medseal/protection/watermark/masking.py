@@ -18,8 +18,8 @@ _ENERGY_RADIUS = 2
 # Local deviation below which nothing is embedded (air), and over which the mark sets in.
 _FLAT_LEVEL = 0.25
 _RAMP_LEVEL = 0.5
-# Distance from black and from white below which a mark is clipped on one side, shifts the brightness
-# and costs so much more similarity.
+# Distance from black and from white below which a mark is clipped on one side, shifts the mean
+# brightness and costs so much more similarity.
 _HEADROOM_LEVEL = 8.0
 _WHITE_LEVEL = 255.0
 _CLIPPED_LOSS = 2.5

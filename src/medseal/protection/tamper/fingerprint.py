@@ -1,0 +1,287 @@
+"""Fingerprint of an image: exact digest and keyed tile MACs in one strict record."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import struct
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medseal.digest import DIGEST_BYTES, Digest
+from medseal.errors import FingerprintError
+from medseal.imaging import MedicalImage, values_digest
+from medseal.imaging.image import StoredValues
+from medseal.imaging.limits import MAX_FRAMES, MAX_PIXELS_PER_FRAME
+from medseal.protection.tamper.tiles import (
+    MAX_TILES,
+    TILE_MAC_BYTES,
+    TileGrid,
+    TileMacs,
+    textured_tiles,
+    tile_macs,
+)
+
+__all__ = ["KEY_BYTES", "MAX_FINGERPRINT_BYTES", "Fingerprint", "fingerprint"]
+
+KEY_BYTES = 32
+_MAGIC = b"MFP\x01"
+_SALT_BYTES = 16
+_ROOT_BYTES = 32
+_TAG_BYTES = 16
+_KEY_PERSON = b"medseal-fp-key1"
+_TAG_PERSON = b"medseal-fp-tag1"
+_BITS_A_BYTE = 8
+# Frames, rows, columns, samples, bits stored, kind of number, bytes a value, length of the name.
+_GEOMETRY = struct.Struct(">IIIBBBBB")
+_KINDS = "uif"
+_CELL_BYTES = (1, 2, 4, 8)
+_MAX_SAMPLES = 4
+_MAX_NAME_BYTES = 32
+_NAME = re.compile(r"[A-Z][A-Z0-9_ ]{0,31}")
+_FIXED_BYTES = (
+    len(_MAGIC) + _SALT_BYTES + DIGEST_BYTES + _GEOMETRY.size + _ROOT_BYTES + _TAG_BYTES
+)
+MAX_FINGERPRINT_BYTES = (
+    _FIXED_BYTES + _MAX_NAME_BYTES + MAX_TILES * TILE_MAC_BYTES + MAX_TILES // _BITS_A_BYTE
+)
+"""Bytes of the longest fingerprint there can be."""
+
+
+def _check_key(key: bytes) -> None:
+    if not isinstance(key, bytes) or len(key) != KEY_BYTES:
+        raise FingerprintError(f"a fingerprint key has {KEY_BYTES} bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What is kept of an image to recognise it and to find a change; patient data.
+
+    `docs/spec/tamper-fingerprint.md` defines each byte.
+
+    Attributes
+    ----------
+    salt
+        16 random bytes; with the key they give a key for this image only.
+    values
+        Digest of the decoded stored values.
+    frames, rows, columns, samples, bits_stored
+        Of the image.
+    kind, cell_bytes
+        Kind of number (``u``, ``i`` or ``f``) and width of a value in the MACs.
+    photometric_interpretation
+        Of the image.
+    root
+        32 bytes: MAC over all values.
+    macs
+        2 bytes for each tile.
+    textured
+        One bit for each tile, packed: 1 if the tile is not constant.
+    tag
+        16 bytes: MAC over all of the above.
+
+    Raises
+    ------
+    FingerprintError
+        The fields do not fit each other.
+    """
+
+    salt: bytes
+    values: Digest
+    frames: int
+    rows: int
+    columns: int
+    samples: int
+    bits_stored: int
+    kind: str
+    cell_bytes: int
+    photometric_interpretation: str
+    root: bytes
+    macs: bytes
+    textured: bytes
+    tag: bytes
+
+    def __post_init__(self) -> None:
+        self._check_geometry()
+        tiles = self.grid.tiles
+        lengths = (len(self.salt), len(self.root), len(self.macs), len(self.textured))
+        wanted = (_SALT_BYTES, _ROOT_BYTES, TILE_MAC_BYTES * tiles, -(-tiles // _BITS_A_BYTE))
+        if lengths != wanted or len(self.tag) != _TAG_BYTES:
+            raise FingerprintError("a field of the fingerprint has the wrong length")
+        unused_bits = -tiles % _BITS_A_BYTE
+        if self.textured[-1] & ((1 << unused_bits) - 1):
+            raise FingerprintError("unused bits of the fingerprint are not zero")
+
+    def _check_geometry(self) -> None:
+        fits = (
+            1 <= self.frames <= MAX_FRAMES
+            and 1 <= self.rows
+            and 1 <= self.columns
+            and self.rows * self.columns <= MAX_PIXELS_PER_FRAME
+            and 1 <= self.samples <= _MAX_SAMPLES
+        )
+        if not fits:
+            raise FingerprintError("the geometry in the fingerprint is out of range")
+        numbers = self.cell_bytes in _CELL_BYTES and self.kind in _KINDS and len(self.kind) == 1
+        if not numbers or not 1 <= self.bits_stored <= self.cell_bytes * _BITS_A_BYTE:
+            raise FingerprintError("the kind of number in the fingerprint does not exist")
+        if not _NAME.fullmatch(self.photometric_interpretation):
+            raise FingerprintError("the fingerprint names no photometric interpretation")
+
+    @property
+    def grid(self) -> TileGrid:
+        """How the image is cut into tiles."""
+        return TileGrid.of(self.frames, self.rows, self.columns)
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of the values under the MACs."""
+        return np.dtype(f"{self.kind}{self.cell_bytes}")
+
+    @property
+    def textured_tiles(self) -> NDArray[np.bool_]:
+        """Which tiles of the original are not constant: (frames, down, across)."""
+        bits = np.unpackbits(np.frombuffer(self.textured, np.uint8), count=self.grid.tiles)
+        return bits.astype(np.bool_).reshape(self.grid.shape)
+
+    @property
+    def tile_macs(self) -> NDArray[np.uint16]:
+        """MACs of the tiles as numbers: (frames, down, across)."""
+        return np.frombuffer(self.macs, ">u2").astype(np.uint16).reshape(self.grid.shape)
+
+    def _body(self) -> bytes:
+        name = self.photometric_interpretation.encode()
+        geometry = _GEOMETRY.pack(
+            self.frames,
+            self.rows,
+            self.columns,
+            self.samples,
+            self.bits_stored,
+            _KINDS.index(self.kind),
+            self.cell_bytes,
+            len(name),
+        )
+        parts = (self.salt, self.values.value, geometry, name, self.root, self.macs, self.textured)
+        return _MAGIC + b"".join(parts)
+
+    def to_bytes(self) -> bytes:
+        """Return the record."""
+        return self._body() + self.tag
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Fingerprint":
+        """Return the fingerprint in a record; `authenticate` it before use.
+
+        Raises
+        ------
+        FingerprintError
+            Not a record of this version, cut, too long, or with impossible fields.
+        """
+        if data[: len(_MAGIC)] != _MAGIC:
+            raise FingerprintError("not a fingerprint of version 1; seal the image again")
+        if not _FIXED_BYTES < len(data) <= MAX_FINGERPRINT_BYTES:
+            raise FingerprintError("the fingerprint is cut or too long")
+        place = len(_MAGIC)
+
+        def take(size: int) -> bytes:
+            nonlocal place
+            place += size
+            return data[place - size : place]
+
+        salt, digest = take(_SALT_BYTES), take(DIGEST_BYTES)
+        *numbers, kind, cell_bytes, name_bytes = _GEOMETRY.unpack(take(_GEOMETRY.size))
+        frames, rows, columns, samples, bits_stored = numbers
+        if kind >= len(_KINDS) or not 1 <= frames <= MAX_FRAMES or not (rows and columns):
+            raise FingerprintError("the geometry in the fingerprint is out of range")
+        name, root = take(name_bytes), take(_ROOT_BYTES)
+        tiles = TileGrid.of(frames, rows, columns).tiles
+        macs, textured = take(TILE_MAC_BYTES * tiles), take(-(-tiles // _BITS_A_BYTE))
+        tag = take(_TAG_BYTES)
+        if place != len(data):
+            raise FingerprintError("the fingerprint is cut or too long")
+        return cls(
+            salt=salt,
+            values=Digest(digest),
+            frames=frames,
+            rows=rows,
+            columns=columns,
+            samples=samples,
+            bits_stored=bits_stored,
+            kind=_KINDS[kind],
+            cell_bytes=cell_bytes,
+            photometric_interpretation=name.decode("latin-1"),
+            root=root,
+            macs=macs,
+            textured=textured,
+            tag=tag,
+        )
+
+    def _image_key(self, key: bytes) -> bytes:
+        _check_key(key)
+        return hashlib.blake2b(
+            self.salt, key=key, digest_size=KEY_BYTES, person=_KEY_PERSON
+        ).digest()
+
+    def _expected_tag(self, key: bytes) -> bytes:
+        state = hashlib.blake2b(
+            self._body(), key=self._image_key(key), digest_size=_TAG_BYTES, person=_TAG_PERSON
+        )
+        return state.digest()
+
+    def authenticate(self, key: bytes) -> None:
+        """Refuse a record that was changed or made with another key.
+
+        Raises
+        ------
+        FingerprintError
+            The tag does not fit.
+        """
+        if not hmac.compare_digest(self.tag, self._expected_tag(key)):
+            raise FingerprintError("the fingerprint is damaged or was made with another key")
+
+    def macs_of(self, values: StoredValues, key: bytes) -> TileMacs:
+        """Return the MACs of other values of the same geometry and type under this record's key."""
+        return tile_macs(values, self.grid, self._image_key(key))
+
+
+def fingerprint(image: MedicalImage, key: bytes, *, values: Digest | None = None) -> Fingerprint:
+    """Return the fingerprint of an image.
+
+    Parameters
+    ----------
+    image
+        Any image.
+    key
+        32 bytes.
+    values
+        Digest of the stored values if it is known already; it takes a sixth of the time.
+
+    Raises
+    ------
+    FingerprintError
+        The key has not 32 bytes.
+    """
+    _check_key(key)
+    stored = image.stored_values
+    grid = TileGrid.of(image.frames, image.rows, image.columns)
+    draft = Fingerprint(
+        salt=secrets.token_bytes(_SALT_BYTES),
+        values=values if values is not None else values_digest(image),
+        frames=image.frames,
+        rows=image.rows,
+        columns=image.columns,
+        samples=image.samples,
+        bits_stored=image.bits_stored,
+        kind=stored.dtype.kind,
+        cell_bytes=stored.dtype.itemsize,
+        photometric_interpretation=image.photometric_interpretation,
+        root=bytes(_ROOT_BYTES),
+        macs=bytes(TILE_MAC_BYTES * grid.tiles),
+        textured=np.packbits(textured_tiles(stored, grid)).tobytes(),
+        tag=bytes(_TAG_BYTES),
+    )
+    found = draft.macs_of(stored, key)
+    untagged = replace(draft, root=found.root, macs=found.truncated)
+    return replace(untagged, tag=untagged._expected_tag(key))
