@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from medseal.errors import ImageMismatchError
 
-__all__ = ["Outcome", "Region", "TamperCheck", "TamperReport", "regions_of"]
+__all__ = ["Outcome", "Region", "TamperCheck", "TamperReport", "parts_of", "regions_of"]
 
 Outcome = Literal["authentic", "transcoded", "processed", "tampered", "unverifiable"]
 TamperCheck = tuple[str, str, str]
@@ -110,13 +110,19 @@ class _Parts:
         top, left, bottom, right = self._box[one]
         top2, left2, bottom2, right2 = self._box[other]
         self._parent[other] = one
-        self._box[one] = (min(top, top2), min(left, left2), max(bottom, bottom2), max(right, right2))
+        self._box[one] = (
+            min(top, top2),
+            min(left, left2),
+            max(bottom, bottom2),
+            max(right, right2),
+        )
 
     def boxes(self) -> list[tuple[int, int, int, int]]:
         return [self._box[part] for part in range(len(self._parent)) if self.root(part) == part]
 
 
-def _parts(mask: NDArray[np.bool_]) -> _Parts:
+def parts_of(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+    """Return (top, left, bottom, right) of the connected parts; corners connect too."""
     parts = _Parts()
     above: list[tuple[int, int, int]] = []
     repeated = np.concatenate([[False], (mask[1:] == mask[:-1]).all(axis=1)])
@@ -140,7 +146,7 @@ def _parts(mask: NDArray[np.bool_]) -> _Parts:
                 parts.merge(above[place][2], part)
                 place += 1
         above = here
-    return parts
+    return parts.boxes()
 
 
 def regions_of(mask: NDArray[np.bool_], *, score: float) -> tuple[Region, ...]:
@@ -155,6 +161,6 @@ def regions_of(mask: NDArray[np.bool_], *, score: float) -> tuple[Region, ...]:
     """
     found = [
         Region(row=top, column=left, height=bottom - top, width=right - left, score=score)
-        for top, left, bottom, right in _parts(mask).boxes()
+        for top, left, bottom, right in parts_of(mask)
     ]
     return tuple(sorted(found, key=lambda region: -region.height * region.width))
