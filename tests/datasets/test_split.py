@@ -1,4 +1,6 @@
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,27 @@ MEMBERS = st.dictionaries(
         for name, (group, stratum) in found.items()
     ]
 )
+
+
+VECTORS = sorted((Path(__file__).parents[1] / "vectors/split-file").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_vectors(path):
+    vector = json.loads(path.read_text())
+    data = vector["file"].encode()
+    if "error" in vector:
+        with pytest.raises(InputError, match=vector["message"]) as caught:
+            Split.from_bytes(data)
+        assert type(caught.value).__name__ == vector["error"]
+    else:
+        split = Split.from_bytes(data)
+        assert split.to_bytes() == data
+        assert str(split.digest) == vector["digest"]
+
+
+def test_there_are_vectors():
+    assert {"valid", "other-version", "group-crosses"} <= {path.stem for path in VECTORS}
 
 
 def grouped(sizes, strata=("a", "b")):

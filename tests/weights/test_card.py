@@ -1,4 +1,6 @@
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,27 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 TABLES = st.dictionaries(TEXT, VALUES, max_size=4)
+
+
+VECTORS = sorted((Path(__file__).parents[1] / "vectors/model-folder").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_vectors(path):
+    vector = json.loads(path.read_text())
+    data = vector["file"].encode()
+    if "error" in vector:
+        with pytest.raises(WeightsError, match=vector["message"]) as caught:
+            parse_card(data, name="a-model")
+        assert type(caught.value).__name__ == vector["error"]
+    else:
+        card = parse_card(data, name="a-model")
+        assert (card.id, str(card.sha256)) == (vector["id"], vector["sha256"])
+        assert write_card(card) == data
+
+
+def test_there_are_vectors():
+    assert {"valid", "other-version", "trailing-bytes"} <= {path.stem for path in VECTORS}
 
 
 def make_card(**changes):
@@ -58,6 +81,10 @@ def test_any_bytes_give_a_card_or_a_typed_error(data):
         ('task = "tumour"', 'task = ""', "task is empty"),
         ("sha256:", "sha1:", "sha256 is not a digest"),
         ('["no", "yes"]', '["no", 1]', "a class has a name"),
+        ("card/v1", "card/v2", "first line must say medseal/model-card/v1"),
+        ("default = true", "default  = true", "not in canonical form"),
+        ("default = true", "# a comment\ndefault = true", "not in canonical form"),
+        ("default = true", "default = true\ndefault = true", "not valid TOML"),
         ('id = "a-model-1"', 'id = "../x"', "joined by hyphens"),
     ],
 )

@@ -171,7 +171,8 @@ def _run_digest(
         _RUN_DOMAIN,
         settings.encode(),
         split.digest.value,
-        *(values.tobytes() for e in (training, validation) for values in (e.images, e.labels)),
+        *(part.images.tobytes() for part in (training, validation)),
+        *(part.labels.tobytes() for part in (training, validation)),
     )
 
 

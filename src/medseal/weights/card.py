@@ -6,16 +6,27 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from medseal.digest import Digest
 from medseal.errors import InputError, WeightsError
 
-__all__ = ["MAX_CARD_BYTES", "Card", "TomlValue", "is_model_id", "parse_card", "write_card"]
+__all__ = [
+    "FORMAT",
+    "MAX_CARD_BYTES",
+    "Card",
+    "TomlValue",
+    "is_model_id",
+    "parse_card",
+    "write_card",
+]
 
+FORMAT = "medseal/model-card/v1"
 # Cards are a few kilobytes; this bounds what the TOML parser is given.
 MAX_CARD_BYTES = 64 * 2**10
 _MODEL_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MAX_ID_CHARACTERS = 64
+_FIRST_LINE = f'format = "{FORMAT}"\n'.encode()
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 TomlValue = str | int | float | bool | list["TomlValue"] | Mapping[str, "TomlValue"]
@@ -99,30 +110,25 @@ def parse_card(data: bytes, *, name: str) -> Card:
     Parameters
     ----------
     data
-        UTF-8 TOML, at most `MAX_CARD_BYTES`.
+        At most `MAX_CARD_BYTES`, exactly as `write_card` writes it (docs/spec/model-folder.md).
     name
         Of the model, for messages.
 
     Raises
     ------
     WeightsError
-        Too large, not TOML, a field is missing, unknown or of the wrong type.
+        Too large, of another version, not TOML, a field is missing, unknown or of the wrong type,
+        or spelled otherwise than `write_card` does.
     """
     if len(data) > MAX_CARD_BYTES:
         raise WeightsError(f"card of {name}: more than {MAX_CARD_BYTES} bytes")
+    if not data.startswith(_FIRST_LINE):
+        raise WeightsError(f"card of {name}: the first line must say {FORMAT}")
     try:
         value = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
         raise WeightsError(f"card of {name}: not valid TOML") from None
-    kinds = {**_REQUIRED, **_OPTIONAL}
-    if not set(_REQUIRED) <= set(value) <= set(kinds):
-        wrong = sorted(set(_REQUIRED) - set(value)) + sorted(set(value) - set(kinds))
-        raise WeightsError(f"card of {name}: missing or unknown fields: {', '.join(wrong)}")
-    for key, item in value.items():
-        if type(item) is not kinds[key]:
-            raise WeightsError(f"card of {name}: {key} has the wrong type")
-    if not all(isinstance(item, str) for item in value.get("classes", [])):
-        raise WeightsError(f"card of {name}: a class has a name")
+    _check_fields(value, name=name)
     try:
         sha256 = Digest.parse(value["sha256"])
     except InputError:
@@ -133,12 +139,29 @@ def parse_card(data: bytes, *, name: str) -> Card:
         "classes": tuple(value.get("classes", ())),
         **{table: MappingProxyType(value.get(table, {})) for table in _TABLES},
     }
-    return Card(**fields)
+    card = Card(**fields)
+    if write_card(card) != data:
+        raise WeightsError(f"card of {name}: not in canonical form")
+    return card
+
+
+def _check_fields(value: dict[str, Any], *, name: str) -> None:
+    """Refuse missing, unknown and wrongly typed fields; take out the format, which was checked."""
+    del value["format"]
+    kinds = {**_REQUIRED, **_OPTIONAL}
+    if not set(_REQUIRED) <= set(value) <= set(kinds):
+        wrong = sorted(set(_REQUIRED) - set(value)) + sorted(set(value) - set(kinds))
+        raise WeightsError(f"card of {name}: missing or unknown fields: {', '.join(wrong)}")
+    for key, item in value.items():
+        if type(item) is not kinds[key]:
+            raise WeightsError(f"card of {name}: {key} has the wrong type")
+    if not all(isinstance(item, str) for item in value.get("classes", [])):
+        raise WeightsError(f"card of {name}: a class has a name")
 
 
 def write_card(card: Card) -> bytes:
     """Return the card as UTF-8 TOML; `parse_card` gives an equal card back."""
-    lines = ["# Model card. Not a medical device: see limits."]
+    lines = [_FIRST_LINE.decode().rstrip()]
     for name in ("id", "version", "task", "modality", "method", "default"):
         lines.append(f"{name} = {_inline(getattr(card, name))}")
     lines.append(f"sha256 = {_inline(str(card.sha256))}")
