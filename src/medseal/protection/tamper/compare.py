@@ -289,8 +289,8 @@ def _where(differs: Flags) -> str:
     return detail
 
 
-def _mask(image: MedicalImage, record: Fingerprint, found: _Comparison) -> Flags:
-    upright = record.grid.spread(found.differs.any(axis=0))
+def _mask(record: Fingerprint, found: _Comparison) -> Flags:
+    upright = record.grid.spread(np.asarray(found.differs.any(axis=0)))
     return found.orientation.apply(upright)
 
 
@@ -323,7 +323,7 @@ def _decide(
     if found.orientation.name:
         checks.append(("orientation", "pass", f"the copy is {found.orientation.name}"))
     checks.append(("tiles", "fail", f"{where} in {clusters} places, {share}"))
-    mask = _mask(image, record, found)
+    mask = _mask(record, found)
     return _report(image, "tampered", 1.0, checks, mask=mask, operations=names)
 
 

@@ -115,8 +115,8 @@ class Fingerprint:
     def _check_geometry(self) -> None:
         fits = (
             1 <= self.frames <= MAX_FRAMES
-            and 1 <= self.rows
-            and 1 <= self.columns
+            and self.rows >= 1
+            and self.columns >= 1
             and self.rows * self.columns <= MAX_PIXELS_PER_FRAME
             and 1 <= self.samples <= _MAX_SAMPLES
         )

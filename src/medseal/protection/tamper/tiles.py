@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from medseal.imaging.image import StoredValues
 
-__all__ = ["MAX_TILES", "TILE_MAC_BYTES", "TileGrid", "TileMacs", "tile_macs", "textured_tiles"]
+__all__ = ["MAX_TILES", "TILE_MAC_BYTES", "TileGrid", "TileMacs", "textured_tiles", "tile_macs"]
 
 # Tiles a side of one frame; halved for many frames until the limit holds.
 _TILES_A_SIDE = 32
@@ -68,7 +68,7 @@ class TileGrid:
         return frames * down * across
 
     def cut(self, frame: StoredValues) -> StoredValues:
-        """Return the tiles of one frame, filled up with zeros: (down, rows, across, columns, ...)."""
+        """Return the tiles of a frame, filled up with zeros: (down, rows, across, columns, ...)."""
         _, down, across = self.shape
         rows, columns = down * self.tile_rows, across * self.tile_columns
         if frame.shape[:2] != (rows, columns):
@@ -80,7 +80,7 @@ class TileGrid:
     def any_in_tile(self, places: Flags) -> Flags:
         """Return which tiles hold a marked place: (rows, columns) to (down, across)."""
         # First along the rows of a tile, which lie apart in memory and so reduce fast.
-        return np.asarray(self.cut(places).any(axis=1).any(axis=2), np.bool_)
+        return np.asarray(np.any(np.any(self.cut(places), axis=1), axis=2), np.bool_)
 
     def spread(self, tiles: Flags) -> Flags:
         """Return the places inside the marked tiles: (down, across) to (rows, columns)."""
@@ -138,7 +138,7 @@ def tile_macs(values: StoredValues, grid: TileGrid, key: bytes) -> TileMacs:
     for frame in values:
         lines = _frame_bytes(frame, grid)
         size = lines.shape[1]
-        data = memoryview(lines.reshape(-1))
+        data = lines.reshape(-1).data
         full = []
         for start in range(0, lines.size, size):
             state = copy()
