@@ -1,5 +1,6 @@
 """Image files in, one immutable MedicalImage out, with digests, display values and writers."""
 
+from medseal.imaging.deidentify import DeidentificationReport, deidentify
 from medseal.imaging.digests import ImageDigests, values_digest
 from medseal.imaging.display import display_values, value_range
 from medseal.imaging.formats import (
@@ -15,9 +16,11 @@ from medseal.imaging.formats import (
 from medseal.imaging.image import MedicalImage
 
 __all__ = [
+    "DeidentificationReport",
     "ImageDigests",
     "MedicalImage",
     "WrittenFormat",
+    "deidentify",
     "display_values",
     "encode",
     "find_image_files",

@@ -74,7 +74,8 @@ def _decode_jpeg(data: bytes, pixels: PixelFormat, header: FrameHeader | None) -
 
 
 def _decode_jpeg_ls(data: bytes, pixels: PixelFormat, _header: FrameHeader | None) -> StoredValues:
-    values: StoredValues = imagecodecs.jpegls_decode(data)
+    # CharLS searches a cut stream for seconds; the end marker behind the end stops it at once.
+    values: StoredValues = imagecodecs.jpegls_decode(data + _END_OF_IMAGE)
     if values.shape == (pixels.samples, pixels.rows, pixels.columns):
         return values.transpose(1, 2, 0)  # interleave mode 0: colour by plane
     return values.reshape(pixels.rows, pixels.columns, pixels.samples)
@@ -108,7 +109,7 @@ class _Codec:
 
 
 _JPEG = _Codec(imagecodecs.jpeg8_version, _decode_jpeg, read_jpeg_header, True)
-_JPEG_LS = _Codec(imagecodecs.jpegls_version, _decode_jpeg_ls, read_jpeg_header, False)
+_JPEG_LS = _Codec(imagecodecs.jpegls_version, _decode_jpeg_ls, read_jpeg_header, True)
 _J2K = _Codec(imagecodecs.jpeg2k_version, _decode_j2k, read_j2k_header, False)
 _HTJ2K = _Codec(imagecodecs.htj2k_version, _decode_htj2k, read_j2k_header, True)
 _RLE = _Codec(imagecodecs.imcd_version, _decode_rle, None, False)

@@ -86,7 +86,8 @@ def _no_image(file: DicomFile, *, name: str) -> UnsupportedImageError:
             )
         kind = getattr(uid, "name", None) or "of unknown class"
     return UnsupportedImageError(
-        f"{name}: this DICOM object ({str(kind)[:64]}) holds no pixel data; give an image instance"
+        f"{name}: this DICOM object ({str(kind)[:64]}) holds no pixel data; "
+        "give an image instance, or fetch it again if it was cut off"
     )
 
 

@@ -20,39 +20,46 @@ MAX_LUT_ENTRIES = 2**16
 _WHITE = 255
 _BITS_A_BYTE = 8
 _COLOUR_SAMPLES = 3
-_DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
+_LINEAR, _INDIRECT = 1, 2
 _SEGMENT_WORDS = {_LINEAR: 3, _INDIRECT: 4}
 
 
-def _segment_lengths(words: npt.NDArray[Any], position: int, count: int) -> int:
-    """Return how many entries `count` segments from `position` on make."""
-    total = 0
+class _Budget:
+    """Entries that a segmented table may still make; each segment costs at least one."""
+
+    def __init__(self) -> None:
+        self._left = 2 * MAX_LUT_ENTRIES
+
+    def spend(self, entries: int) -> None:
+        self._left -= max(1, entries)
+        if self._left < 0:
+            raise ImageTooLargeError(
+                f"a segmented palette makes more than {MAX_LUT_ENTRIES} colours; it may be hostile"
+            )
+
+
+def _spend_segments(words: npt.NDArray[Any], position: int, count: int, budget: _Budget) -> None:
+    """Count the entries of `count` segments from `position` on, without making them."""
     while count > 0 and position + 2 <= len(words):
         opcode, length = int(words[position]), int(words[position + 1])
-        if opcode == _INDIRECT and position + 4 <= len(words):
-            start = int(words[position + 2]) | int(words[position + 3]) << 16
-            nested = words[:position]  # PS3.3 C.7.9.2.3: only segments that came before
-            total += _segment_lengths(nested, start // words.itemsize, min(length, len(words)))
+        if opcode == _INDIRECT and position + _SEGMENT_WORDS[_INDIRECT] <= len(words):
+            budget.spend(1)
+            start = (int(words[position + 2]) | int(words[position + 3]) << 16) // words.itemsize
+            # PS3.3 C.7.9.2.3: it copies segments that came before.
+            _spend_segments(words[:position], start, length, budget)
         else:
-            total += length
-        if total > 2 * MAX_LUT_ENTRIES:
-            break
+            budget.spend(length)
         position += _SEGMENT_WORDS.get(opcode, 2 + length)
         count -= 1
-    return total
 
 
 def _check_segments(dataset: Dataset) -> None:
     """Refuse segments that would expand to far more than a table can have."""
     for colour in ("Red", "Green", "Blue", "Alpha"):
         data = dataset.get(f"Segmented{colour}PaletteColorLookupTableData")
-        if data is None:
-            continue
-        words = np.frombuffer(data[: len(data) // 2 * 2], dtype="<u2")
-        if _segment_lengths(words, 0, len(words)) > 2 * MAX_LUT_ENTRIES:
-            raise ImageTooLargeError(
-                f"a segmented palette makes more than {MAX_LUT_ENTRIES} colours; it may be hostile"
-            )
+        if data is not None:
+            words = np.frombuffer(data[: len(data) // 2 * 2], dtype="<u2")
+            _spend_segments(words, 0, len(words), _Budget())
 
 
 def palette_colours(image: MedicalImage, values: StoredValues) -> npt.NDArray[np.uint8]:
