@@ -32,6 +32,10 @@ def _stored(image: MedicalImage, values: NDArray[np.floating]) -> StoredValues:
     return np.asarray(clipped, image.stored_values.dtype)
 
 
+def _frame(image: MedicalImage, frame: int) -> NDArray[np.generic]:
+    return np.asarray(image.stored_values[frame])
+
+
 def _inside(mask: Mask, changed: StoredValues, source: StoredValues) -> StoredValues:
     """Return `changed` where the mask (rows, columns, 1) is True, else `source`."""
     return np.asarray(np.where(mask, changed, source), source.dtype)
@@ -66,7 +70,7 @@ def copy_move(
     image: MedicalImage, rng: np.random.Generator, *, rows: int, columns: int, frame: int = 0
 ) -> Forged:
     """Copy a patch of the image over another place of it."""
-    source = image.stored_values[frame]
+    source = _frame(image, frame)
 
     def draw() -> StoredValues:
         top, left = _corner(image, rows, columns, rng)
@@ -101,7 +105,7 @@ def splice(
     low, high = value_range(image)
     donor_low, donor_high = value_range(donor)
     scale = (high - low) / (donor_high - donor_low)
-    source = image.stored_values[frame]
+    source = _frame(image, frame)
 
     def draw() -> StoredValues:
         top, left = _corner(donor, rows, columns, rng)
@@ -125,7 +129,7 @@ def remove(
     image: MedicalImage, rng: np.random.Generator, *, radius: float, frame: int = 0
 ) -> Forged:
     """Erase a disc by filling it in from its surroundings (Telea 2004)."""
-    source = image.stored_values[frame]
+    source = _frame(image, frame)
 
     def draw() -> StoredValues:
         hole = (_disc(image, _corner(image, 1, 1, rng), radius) <= 1).astype(np.uint8)
@@ -154,7 +158,7 @@ def insert_lesion(
 ) -> Forged:
     """Blend in a round lesion with a soft edge, `contrast` of the value range at its centre."""
     low, high = value_range(image)
-    source = image.stored_values[frame]
+    source = _frame(image, frame)
 
     def draw() -> StoredValues:
         distance = _disc(image, _corner(image, 1, 1, rng), radius)
@@ -174,7 +178,7 @@ def change_block(
     frame: int = 0,
 ) -> Forged:
     """Add `steps` stored values to a square block; size 1 and one step is the smallest edit."""
-    source = image.stored_values[frame]
+    source = _frame(image, frame)
 
     def draw() -> StoredValues:
         top, left = _corner(image, size, size, rng)
@@ -191,7 +195,7 @@ def burn_text(
 ) -> Forged:
     """Write a line of text in the brightest value into the stored values."""
     _, high = value_range(image)
-    source = image.stored_values[frame]
+    source = _frame(image, frame)
     font = cv2.FONT_HERSHEY_SIMPLEX
     scale = cv2.getFontScaleFromHeight(font, height)
     (width, _), _ = cv2.getTextSize(text, font, scale, 1)
