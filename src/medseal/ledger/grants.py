@@ -28,6 +28,7 @@ __all__ = [
     "parse_grant",
     "parse_role",
     "role_key",
+    "roles_of",
     "window_key",
 ]
 
@@ -268,6 +269,12 @@ def decide(
         return Decision(allowed=True, reason="break-glass")
     # 5. Otherwise no.
     return Decision(allowed=False, reason=refusal)
+
+
+def roles_of(read: Read, account: str) -> tuple[Role, ...]:
+    """Return the roles that the account holds, in the order of `Role`."""
+    held = [Role.OWNER] if account and read(OWNER_KEY) == account else []
+    return (*held, *(role for role in Role if read(role_key(account, role)) is not None))
 
 
 def holds_any(read: Read, account: str, roles: tuple[Role, ...]) -> bool:

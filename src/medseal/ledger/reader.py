@@ -12,7 +12,7 @@ from medseal.errors import CheckpointError, ConsistencyError, InputError, Ledger
 from medseal.ledger.audit import AuditReport, audit_log, check_head, check_key_chain
 from medseal.ledger.checkpoint import Checkpoint
 from medseal.ledger.events import Event, now_ms
-from medseal.ledger.grants import Action, Decision, Grant, decide, parse_grant
+from medseal.ledger.grants import Action, Decision, Grant, Role, decide, parse_grant, roles_of
 from medseal.ledger.merkle import Frontier, Tree
 from medseal.ledger.note import SignedNote, VerifyingKey
 from medseal.ledger.protocol import SyncState
@@ -184,11 +184,19 @@ class LedgerReader:
         with self._reading() as log:
             return decide(log.access, account, subject, action, purpose=purpose, at_ms=when)
 
+    def roles(self, account: str) -> tuple[Role, ...]:
+        """Return the roles that an account holds now."""
+        with self._reading() as log:
+            return roles_of(log.access, account)
+
     def grants(self, *, account: str | None = None, subject: str | None = None) -> list[Grant]:
         """Return the grants that were not revoked, of one account or image or of all."""
         with self._reading() as log:
-            entries = sorted(log.access_entries().items())
-        found = [parse_grant(name, value) for name, value in entries]
+            try:
+                entries = sorted(log.access_entries().items())
+                found = [parse_grant(name, value) for name, value in entries]
+            except InputError as error:
+                raise LedgerError(f"{self.path}: a stored grant is malformed: audit it") from error
         return [
             grant
             for grant in found
