@@ -12,11 +12,11 @@ from medseal.protection.watermark.carrier import TILE, Carrier, carrier
 from medseal.protection.watermark.levels import Levels
 from medseal.protection.watermark.masking import Plane, fold, masking, strips
 from medseal.protection.watermark.payload import (
-    CODED_BITS,
     MAC_BITS,
     PAYLOAD_BITS,
     bit_log_likelihoods,
     check_key,
+    encode,
     most_likely_messages,
     open_message,
 )
@@ -63,20 +63,28 @@ def folded_frame(frame: NDArray[np.generic], levels: Levels) -> Plane:
     return total
 
 
-def _log_likelihoods(tile: Plane, pattern: Carrier) -> NDArray[np.float32]:
-    """Return log P(1) - log P(0) of the coded bits, (318,).
+def _blind_scale(tile: Plane, pattern: Carrier, sums: NDArray[np.float64]) -> float:
+    """Return what turns the sums of a tile into log-likelihood ratios, the payload unknown.
 
     The noise is measured among the carriers of the same bit, the signal by what the sums exceed
     that noise; where there is no mark the two are equal and the ratios vanish.
     """
     read = pattern.read(tile)
-    sums, _ = pattern.sum_by_bit(read)
     squares, _ = pattern.sum_by_bit(read * read)
     counts, _ = pattern.sum_by_bit(np.ones_like(read))
     within = np.sum(squares - sums**2 / counts) / np.sum(counts - 1)
     noise = max(float(within * counts.mean()), _TINY)
-    signal = np.sqrt(max(float(np.mean(sums**2)) - noise, 0.0))
-    return np.asarray(2 * signal * sums / noise, np.float32)
+    return float(2 * np.sqrt(max(float(np.mean(sums**2)) - noise, 0.0)) / noise)
+
+
+def _known_scale(sums: NDArray[np.float64], payload: bytes, key: bytes) -> float:
+    """Return the same where the payload is known: signal and noise are seen, not estimated.
+
+    The embedder cancels the host, so that the sums of a good copy scatter less than their
+    carriers would make one expect.
+    """
+    signed = sums * (encode(payload, key) * 2.0 - 1.0)
+    return float(2 * signed.mean() / max(float(signed.var()), _TINY))
 
 
 def _frame_order(frames: int) -> list[int]:
@@ -98,11 +106,21 @@ def _evidence(image: MedicalImage, levels: Levels) -> Iterator[Plane]:
             yield total
 
 
-def _probabilities(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float64]:
-    bits = bit_log_likelihoods(log_likelihoods)
-    probabilities = 1 / (1 + np.exp(-np.clip(bits, -_MAX_LOG_LIKELIHOOD, _MAX_LOG_LIKELIHOOD)))
+def _probabilities(log_likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
+    bits = bit_log_likelihoods(np.asarray(log_likelihoods, np.float32))
+    return np.asarray(1 / (1 + np.exp(-np.clip(bits, -_MAX_LOG_LIKELIHOOD, _MAX_LOG_LIKELIHOOD))))
+
+
+def _extraction(
+    payload: bytes | None, probabilities: NDArray[np.float64], hypotheses: int
+) -> Extraction:
     probabilities.flags.writeable = False
-    return probabilities
+    return Extraction(
+        detected=payload is not None,
+        payload=payload,
+        bit_probabilities=probabilities,
+        false_positive_rate=hypotheses * 2.0**-MAC_BITS,
+    )
 
 
 def extract(image: MedicalImage, key: bytes) -> Extraction:
@@ -129,32 +147,24 @@ def extract(image: MedicalImage, key: bytes) -> Extraction:
     """
     check_key(key)
     hypotheses = 0
-    likeliest = np.zeros(CODED_BITS, np.float32)
+    probabilities = np.full(PAYLOAD_BITS, 0.5)
     try:
         levels = Levels.of(image)
     except WatermarkCapacityError:
         # A constant copy bears no mark; that is an answer, not an error.
-        return _extraction(None, likeliest, hypotheses)
+        return _extraction(None, probabilities, hypotheses)
     pattern = carrier(key)
     for tile in _evidence(image, levels):
         places = candidates(tile, (image.rows, image.columns), pattern)
         if not places:
             continue
-        read = np.stack([_log_likelihoods(place, pattern) for place in places])
+        # The decoder needs the sums up to a factor only.
+        sums = np.stack([pattern.sum_by_bit(pattern.read(place))[0] for place in places])
         hypotheses += len(places)
-        for row, message in zip(read, most_likely_messages(read), strict=True):
+        for row, message in zip(sums, most_likely_messages(sums), strict=True):
             payload = open_message(message, key)
             if payload is not None:
-                return _extraction(payload, row, hypotheses)
-        likeliest = read[0]
-    return _extraction(None, likeliest, hypotheses)
-
-
-def _extraction(payload: bytes | None, read: NDArray[np.float32], hypotheses: int) -> Extraction:
-    probabilities = np.full(PAYLOAD_BITS, 0.5) if hypotheses == 0 else _probabilities(read)
-    return Extraction(
-        detected=payload is not None,
-        payload=payload,
-        bit_probabilities=probabilities,
-        false_positive_rate=hypotheses * 2.0**-MAC_BITS,
-    )
+                probabilities = _probabilities(row * _known_scale(row, payload, key))
+                return _extraction(payload, probabilities, hypotheses)
+        probabilities = _probabilities(sums[0] * _blind_scale(places[0], pattern, sums[0]))
+    return _extraction(None, probabilities, hypotheses)

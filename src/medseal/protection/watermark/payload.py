@@ -146,7 +146,7 @@ def _start(batch: int) -> NDArray[np.float32]:
     return score
 
 
-def most_likely_messages(log_likelihoods: NDArray[np.float32]) -> list[bytes]:
+def most_likely_messages(log_likelihoods: NDArray[np.floating]) -> list[bytes]:
     """Return the most likely payload and MAC for each row (Viterbi 1967).
 
     Parameters
