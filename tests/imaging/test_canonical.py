@@ -46,9 +46,10 @@ def _build(layers, undefined, syntax=ExplicitVRLittleEndian):
     dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
     dataset.SOPInstanceUID = "1.2.3"
     for (group, element, vr), value in layers[0].items():
-        if vr == "OW" and syntax == ExplicitVRBigEndian:  # pydicom leaves words as they are
-            value = np.frombuffer(value, ">u2").astype("<u2").tobytes()
-        dataset.add_new((group, element), vr, value)
+        # pydicom writes words as they are, in big endian too.
+        swaps = vr == "OW" and syntax == ExplicitVRBigEndian
+        words = np.frombuffer(value, ">u2").astype("<u2").tobytes() if swaps else value
+        dataset.add_new((group, element), vr, words)
     if len(layers) > 1:
         item = _build(layers[1:], undefined, syntax)
         item.is_undefined_length_sequence_item = undefined

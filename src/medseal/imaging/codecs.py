@@ -11,6 +11,7 @@ from medseal.errors import UnreadableImageError, UnsupportedImageError
 from medseal.imaging.boundary import library_errors
 from medseal.imaging.codestreams import FrameHeader, read_j2k_header, read_jpeg_header
 from medseal.imaging.image import StoredValues
+from medseal.imaging.limits import check_jpeg_scans
 
 __all__ = [
     "PixelFormat",
@@ -157,6 +158,8 @@ def _checked_header(
         )
     if codec.read_header is None:
         return None
+    if codec is _JPEG:
+        check_jpeg_scans(data, name=name)
     header = codec.read_header(data, name=name)
     stated = (pixels.rows, pixels.columns, pixels.samples)
     if (header.rows, header.columns, header.samples) != stated:

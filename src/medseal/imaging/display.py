@@ -24,6 +24,8 @@ _COLOUR_SAMPLES = 3
 _ALPHA_SAMPLES = 4
 _PERCENTILES = (0.5, 99.5)
 _MAX_PERCENTILE_VALUES = 2**20
+# Width given to the range of a constant image: 1, or what a large float can tell apart.
+_RELATIVE_STEP = 1e-6
 _DESCRIPTOR_ENTRIES = 3
 _NAME = "data set"
 
@@ -159,7 +161,10 @@ def _robust_range(values: StoredValues) -> tuple[float, float]:
     if low < high:
         return low, high
     low, high = float(flat.min()), float(flat.max())
-    return (low, high) if low < high else (low, low + 1.0)
+    if low < high:
+        return low, high
+    step = max(1.0, abs(low) * _RELATIVE_STEP)
+    return (low, low + step) if low <= 0 else (low - step, low)
 
 
 def _windowed(values: FloatArray, grey: _Grey) -> FloatArray:
@@ -252,6 +257,12 @@ def display_values(image: MedicalImage, *, frame: int = 0) -> npt.NDArray[np.uin
     """
     if not 0 <= frame < image.frames:
         raise ImageMismatchError(f"frame {frame} of an image with {image.frames}")
+    # Floats at the ends of their range overflow; what overflows is black or white.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _display(image, frame)
+
+
+def _display(image: MedicalImage, frame: int) -> npt.NDArray[np.uint8]:
     values = image.stored_values[frame]
     if image.photometric_interpretation == "PALETTE COLOR":
         return palette_colours(image, values[:, :, 0])
@@ -307,6 +318,11 @@ def value_range(image: MedicalImage) -> tuple[float, float]:
     tuple
         Low and high, low < high.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _value_range(image)
+
+
+def _value_range(image: MedicalImage) -> tuple[float, float]:
     storable_low, storable_high = image.storable_range
     is_plain = image.samples > 1 or image.photometric_interpretation == "PALETTE COLOR"
     bounds = _voi_range(image)

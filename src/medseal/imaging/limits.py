@@ -10,10 +10,12 @@ __all__ = [
     "MAX_DECODED_BYTES",
     "MAX_FILE_BYTES",
     "MAX_FRAMES",
+    "MAX_JPEG_SCANS",
     "MAX_PIXELS_PER_FRAME",
     "MAX_SEQUENCE_DEPTH",
     "check_decoded_size",
     "check_file_size",
+    "check_jpeg_scans",
     "inflate",
 ]
 
@@ -37,6 +39,9 @@ MAX_PIXELS_PER_FRAME = 2**27
 
 MAX_DECODED_BYTES = 4 * 1024**3
 """Bytes of all decoded stored values of one image."""
+
+MAX_JPEG_SCANS = 256
+"""Scans of one JPEG frame: each one may visit every value again."""
 
 _INFLATE_STEP_BYTES = 16 * 1024**2
 
@@ -96,6 +101,20 @@ def check_decoded_size(
             f"{name}: {frames} frames of {rows} x {columns} x {samples} exceed the limits "
             f"({MAX_FRAMES} frames, {MAX_PIXELS_PER_FRAME} places a frame, "
             f"{MAX_DECODED_BYTES} bytes); split the image"
+        )
+
+
+def check_jpeg_scans(data: bytes, *, name: str) -> None:
+    """Refuse a JPEG stream of very many scans, which would decode for hours.
+
+    Raises
+    ------
+    ImageTooLargeError
+        More than `MAX_JPEG_SCANS`.
+    """
+    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise ImageTooLargeError(
+            f"{name}: a JPEG stream of more than {MAX_JPEG_SCANS} scans; it may be hostile"
         )
 
 

@@ -12,8 +12,9 @@ from PIL import Image, features
 
 from medseal.errors import UnreadableImageError, UnsupportedImageError
 from medseal.imaging.boundary import library_errors
+from medseal.imaging.codestreams import read_jpeg_header
 from medseal.imaging.image import MedicalImage, StoredValues, frozen
-from medseal.imaging.limits import check_decoded_size
+from medseal.imaging.limits import check_decoded_size, check_jpeg_scans
 from medseal.imaging.notes import NOTE_KEYWORD, apply_note, check_exportable, note_of
 
 __all__ = ["encode_png", "is_jpeg", "is_png", "photometric_of", "read_jpeg", "read_png"]
@@ -164,6 +165,14 @@ def read_jpeg(data: bytes, *, name: str) -> MedicalImage:
     ImageTooLargeError
         The stated size exceeds a limit.
     """
+    check_jpeg_scans(data, name=name)
+    header = read_jpeg_header(data, name=name)
+    shape = (1, header.rows, header.columns, max(1, header.samples))
+    check_decoded_size(shape, 1, name=name)
+    if header.precision != _BITS_A_BYTE:
+        raise UnsupportedImageError(
+            f"{name}: a JPEG file of {header.precision} bits; convert it to PNG or TIFF"
+        )
     with (
         library_errors(name, "decode the JPEG file"),
         Image.open(BytesIO(data), formats=["JPEG"]) as picture,
@@ -173,8 +182,6 @@ def read_jpeg(data: bytes, *, name: str) -> MedicalImage:
             raise UnsupportedImageError(
                 f"{name}: a JPEG file in {picture.mode}; convert it to grey or RGB"
             )
-        shape = (1, picture.height, picture.width, samples)
-        check_decoded_size(shape, 1, name=name)
         values = np.asarray(picture).reshape(shape)
         density = picture.info.get("dpi")
     library = features.version_codec("jpg")

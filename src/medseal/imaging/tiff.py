@@ -13,7 +13,7 @@ from medseal.errors import UnreadableImageError, UnsupportedImageError
 from medseal.imaging.boundary import library_errors
 from medseal.imaging.codestreams import read_jpeg_header
 from medseal.imaging.image import MedicalImage, StoredValues, frozen
-from medseal.imaging.limits import MAX_FRAMES, check_decoded_size
+from medseal.imaging.limits import MAX_FRAMES, check_decoded_size, check_jpeg_scans
 from medseal.imaging.notes import apply_note, check_exportable, note_of
 from medseal.imaging.raster import photometric_of
 
@@ -31,7 +31,8 @@ _REDUCED_OR_MASK = 0b101
 _BITS_A_BYTE = 8
 _MAX_SAMPLES = 4
 _GREY_SAMPLES, _COLOUR_SAMPLES = (1, 2), (3, 4)
-_16_BITS_OF_8 = 257
+# 8-bit colours are spread over 16 bits exactly, or, by some writers, shifted.
+_16_BITS_OF_8 = (257, 256)
 
 # Without a handler Python prints a library's warnings to stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -56,7 +57,11 @@ def _page_key(page: Any) -> tuple[object, ...]:
 def _pages(file: tifffile.TiffFile, *, name: str) -> list[Any]:
     """Return the full-size pages, which must be alike; thumbnails and masks are left out."""
     pages: list[Any] = []
+    seen: set[int] = set()
     for page in file.pages:
+        if page.offset in seen:
+            raise UnreadableImageError(f"{name}: the TIFF pages form a loop; fetch it again")
+        seen.add(page.offset)
         if pages and int(page.subfiletype) & _REDUCED_OR_MASK:
             continue
         pages.append(page)
@@ -99,7 +104,9 @@ def _check_jpeg_segments(page: Any, file_bytes: memoryview, *, name: str) -> Non
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if not count:
             continue
-        header = read_jpeg_header(bytes(file_bytes[offset : offset + count]), name=name)
+        segment = bytes(file_bytes[offset : offset + count])
+        check_jpeg_scans(segment, name=name)
+        header = read_jpeg_header(segment, name=name)
         # A last strip may be padded to whole blocks of 16 values.
         if header.rows > rows + 16 or header.columns > columns + 16:
             raise UnreadableImageError(
@@ -118,8 +125,10 @@ def _page_values(page: Any) -> StoredValues:
         values = values.reshape(*shape, samples)
     if int(page.photometric) == _PALETTE:
         colours = np.asarray(page.colormap, dtype=np.uint16).T
-        if not (colours % _16_BITS_OF_8).any():
-            colours = (colours // _16_BITS_OF_8).astype(np.uint8)
+        for factor in _16_BITS_OF_8:
+            if not (colours % factor).any():
+                colours = (colours // factor).astype(np.uint8)
+                break
         values = colours[values[:, :, 0]]
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
@@ -153,8 +162,10 @@ def read_tiff(data: bytes, *, name: str) -> MedicalImage:
         first = pages[0]
         samples = max(1, int(first.samplesperpixel))
         shape = (len(pages), int(first.imagelength), int(first.imagewidth), samples)
-        if first.dtype is None or samples > _MAX_SAMPLES:
-            raise UnsupportedImageError(f"{name}: TIFF values of an unusual kind; convert them")
+        if first.dtype is None or first.dtype.kind not in "uifb" or samples > _MAX_SAMPLES:
+            raise UnsupportedImageError(
+                f"{name}: TIFF values of an unusual kind; convert them to integers or floats"
+            )
         check_decoded_size(shape, first.dtype.itemsize, name=name)
         for page in pages:
             _check_page(page, view, name=name)
