@@ -5,7 +5,8 @@ so the beginning and the end of every transaction stand in this package and nowh
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,8 +85,8 @@ class EmbeddedLedger(LedgerReader):
         self._signer = signing_key
         self._writer: LogFile | None = None
         self._pending: list[Request] = []
-        self._pending_lock = threading.Lock()
-        self._commit_lock = threading.Lock()
+        self._is_committing = False
+        self._turns = threading.Condition()
         if create and not Path(path).exists():
             _create(Path(path), signing_key)
         super().__init__(path, trusted, busy_timeout_seconds=busy_timeout_seconds)
@@ -137,31 +138,52 @@ class EmbeddedLedger(LedgerReader):
         if not events:
             return []
         request = Request(events)
-        with self._pending_lock:
+        with self._turns:
             self._pending.append(request)
-        # Whoever gets the lock commits for all who wait for it by then.
-        with self._commit_lock:
-            while not request.is_settled:
-                self._lead(request)
+        while not request.is_settled:
+            self._follow_or_lead(request)
         return self._receipts(request)
 
-    def _lead(self, own: Request) -> None:
-        """Commit all pending requests that fit into one transaction, the oldest first."""
-        with self._pending_lock:
-            taken, count = [], 0
-            while self._pending and count < MAX_BATCH_EVENTS:
-                taken.append(self._pending.pop(0))
-                count += len(taken[-1].events)
+    def _follow_or_lead(self, own: Request) -> None:
+        """Wait until somebody has committed the request, or commit all that wait by then."""
+        with self._turns:
+            self._turns.wait_for(lambda: own.is_settled or not self._is_committing)
+            if own.is_settled:
+                return
+            taken = self._take_pending()
+            self._is_committing = True
         try:
             self._commit(taken)
         except MedsealError as error:
             for request in taken:
                 request.error = error
-        except BaseException:
-            # Interrupted: the others are still waiting and lead for themselves.
-            with self._pending_lock:
-                self._pending[:0] = [request for request in taken if request is not own]
-            raise
+        finally:
+            with self._turns:
+                # After an interruption the others still wait, and lead for themselves.
+                self._pending[:0] = [r for r in taken if not r.is_settled and r is not own]
+                self._is_committing = False
+                self._turns.notify_all()
+
+    def _take_pending(self) -> list[Request]:
+        """Return the oldest requests that fit into one transaction; `_turns` is held."""
+        taken, count = [], 0
+        while self._pending and count < MAX_BATCH_EVENTS:
+            taken.append(self._pending.pop(0))
+            count += len(taken[-1].events)
+        return taken
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Commit alone: no group is under way and none begins."""
+        with self._turns:
+            self._turns.wait_for(lambda: not self._is_committing)
+            self._is_committing = True
+        try:
+            yield
+        finally:
+            with self._turns:
+                self._is_committing = False
+                self._turns.notify_all()
 
     def _commit(self, requests: Sequence[Request], new_signer: Signer | None = None) -> None:
         """Append what the requests want in one transaction and settle them."""
@@ -264,7 +286,7 @@ class EmbeddedLedger(LedgerReader):
         details = {"old_key": str(old), "new_key": str(new)}
         event = Event.new(EventKind.KEY_ROTATION, at_ms=at_ms, actor=actor, details=details)
         request = Request((event,))
-        with self._commit_lock:
+        with self._turn():
             self._commit((request,), new_key)
             if request.error is None:
                 self._signer, self._vkey, self._trusted = new_key, new, new
@@ -318,7 +340,7 @@ class EmbeddedLedger(LedgerReader):
         note.verify((witness,))
         name = (witness.name, witness.key_id)
         lines = [line for line in cosigned.signatures if (line.name, line.key_id) == name]
-        with self._commit_lock, log.writing():
+        with self._turn(), log.writing():
             stored = stored_checkpoint(log, cosigned.size)
             if stored.body() != cosigned.body():
                 raise CheckpointError("the log signed another head of this size")
