@@ -1,4 +1,6 @@
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -33,3 +35,20 @@ def test_warnings_are_silent_inside_only():
             warnings.warn("inside", stacklevel=1)
         with pytest.raises(UserWarning, match="outside"):
             warnings.warn("outside", stacklevel=1)
+
+
+def test_threads_neither_leak_warnings_nor_lose_the_filters():
+    barrier = Barrier(4)
+
+    def decode(number):
+        for _ in range(50):
+            barrier.wait()
+            with library_errors("x", "y"):
+                warnings.warn(f"inside {number}", stacklevel=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(decode, range(4)))
+        assert warnings.filters == before

@@ -1,12 +1,38 @@
 """The one place where exceptions and warnings of decoder libraries become errors of medseal."""
 
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from medseal.errors import ImageTooLargeError, MedsealError, UnreadableImageError
 
 __all__ = ["library_errors"]
+
+
+class _Silence:
+    """No warnings while any thread is inside; `catch_warnings` alone is not safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.close()
+
+
+_SILENCE = _Silence()
 
 
 @contextmanager
@@ -31,8 +57,7 @@ def library_errors(name: str, step: str) -> Iterator[None]:
         Memory ran out.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _SILENCE:
             yield
     except MedsealError:
         raise

@@ -26,8 +26,6 @@ _DATASET_DOMAIN = "medseal/image-dataset/v1"
 _FRAMES_DOMAIN = "medseal/image-frames/v1"
 _VALUES_DOMAIN = "medseal/image-values/v1"
 _NATIVE = b"native"
-_BITS_A_BYTE = 8
-_KIND_NAMES = {"u": "unsigned", "i": "signed", "f": "float"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,38 +53,38 @@ class ImageDigests:
     decoder: str
 
 
-def _canonical_width(values: StoredValues, bits_stored: int) -> int:
-    """Return the bytes of a value in the digest: what its bits, or else its values, need."""
-    width = values.dtype.itemsize
-    wanted = 1
-    while wanted * _BITS_A_BYTE < bits_stored:
-        wanted *= 2
+def _canonical(values: StoredValues) -> StoredValues:
+    """Return the values in the one dtype that stands for them, little endian.
+
+    The narrowest integer that holds them all, signed only if one is negative; floats as they are.
+    """
+    size = values.dtype.itemsize
     if values.dtype.kind == "f":
-        return width
-    while wanted < width:
-        limits = np.iinfo(f"{values.dtype.kind}{wanted}")
-        if limits.min <= int(values.min()) and int(values.max()) <= limits.max:
-            break
-        wanted *= 2
-    return wanted
+        return values.astype(f"<f{size}", copy=False)
+    low, high = int(values.min()), int(values.max())
+    kind = "i" if low < 0 else "u"
+    width = next(
+        width
+        for width in (1, 2, 4, 8)
+        if np.iinfo(f"{kind}{width}").min <= low and high <= np.iinfo(f"{kind}{width}").max
+    )
+    if width == size:
+        return values.astype(values.dtype.newbyteorder("<"), copy=False)
+    return values.astype(f"<{kind}{width}")
 
 
 def values_digest(image: MedicalImage) -> Digest:
-    """Return the digest of the decoded stored values.
+    """Return the digest of the decoded stored values: their numbers and their shape.
 
-    It binds shape, kind of number, bits stored and photometric interpretation. It does not
-    depend on the width of the cells, the byte order or the file format.
+    It does not depend on the width of the cells, the byte order, the bits stored, the photometric
+    interpretation or the file format: PNG cannot state 12 bits or an inverted scale.
     """
     values = image.stored_values
-    width = _canonical_width(values, image.bits_stored)
     header: JsonValue = {
-        "bits_stored": image.bits_stored,
-        "kind": _KIND_NAMES[values.dtype.kind],
-        "photometric_interpretation": image.photometric_interpretation,
+        "kind": "float" if values.dtype.kind == "f" else "integer",
         "shape": list(values.shape),
     }
-    canonical = values.astype(f"<{values.dtype.kind}{width}", copy=False)
-    return Digest.of(_VALUES_DOMAIN, canonical_json(header), canonical.reshape(-1).data)
+    return Digest.of(_VALUES_DOMAIN, canonical_json(header), _canonical(values).reshape(-1).data)
 
 
 def dicom_dataset_digest(file: DicomFile, *, name: str) -> Digest:
