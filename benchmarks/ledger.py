@@ -63,7 +63,7 @@ def summary(seconds: Sequence[float]) -> dict[str, float]:
     milliseconds = [value * 1000 for value in seconds]
     return {
         "p50_ms": round(median(milliseconds), 4),
-        "p99_ms": round(quantiles(milliseconds, n=100)[-1], 4),
+        "p99_ms": round(quantiles(milliseconds, n=100, method="inclusive")[-1], 4),
         "max_ms": round(max(milliseconds), 4),
     }
 

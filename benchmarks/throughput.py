@@ -55,7 +55,7 @@ def make_images(folder: Path, count: int, *, seed: int = 1) -> list[Path]:
             bits_stored=16,
             is_signed=False,
             photometric_interpretation="MONOCHROME2",
-            source_format="dicom",
+            source_format="png",
             decoder="generated",
             modality="MR",
         )

@@ -10,7 +10,7 @@ import pytest
 from medseal.imaging import MedicalImage, write
 from medseal.pipeline.workspace import Workspace
 
-PASSPHRASE = "correct horse"
+PASSPHRASE = "correct horse"  # noqa: S105 (of throw-away workspaces)
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
 
@@ -51,7 +51,7 @@ def _write_mr(path: Path, *, seed: int, rows: int = 320, columns: int = 288) -> 
         bits_stored=12,
         is_signed=False,
         photometric_interpretation="MONOCHROME2",
-        source_format="dicom",
+        source_format="png",
         decoder="generated",
         modality="MR",
     )

@@ -44,8 +44,8 @@ def test_a_grant_is_for_one_action_one_name_and_one_image(
     assert not may_open(workspace, image_id, "bob")
     [other] = seal(workspace, [mr_file])
     assert not may_open(workspace, other.image_id or "", "ann")
+    request = ReleaseRequest(image_id=image_id, to="bob", name="ann")
     with pytest.raises(AccessRefusedError, match="may not share"):
-        request = ReleaseRequest(image_id=image_id, to="bob", name="ann")
         release(workspace, request, tmp_path / "copy.dcm")
 
 
@@ -68,15 +68,13 @@ def test_a_purpose_must_be_stated(workspace: Workspace, image_id: str) -> None:
 
 
 def test_a_researcher_needs_purpose_and_end(workspace: Workspace, image_id: str) -> None:
+    request = GrantRequest(name="rex", image_id=image_id, action="view", role="researcher")
     with pytest.raises((AccessRefusedError, InputError), match="research"):
-        request = GrantRequest(name="rex", image_id=image_id, action="view", role="researcher")
         grant(workspace, request)
     end = now_ms() + 60_000
     grant(
         workspace,
-        GrantRequest(
-            name="rex", image_id=image_id, action="view", purpose="study-7", until_ms=end
-        ),
+        GrantRequest(name="rex", image_id=image_id, action="view", purpose="study-7", until_ms=end),
     )
     assert may_open(workspace, image_id, "rex", "study-7")
 

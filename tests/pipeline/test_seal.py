@@ -129,9 +129,7 @@ def test_no_plaintext_and_no_identifier_in_the_workspace(
 ) -> None:
     seal_one(workspace, ct_file)
     data = ct_file.read_bytes()
-    everything = b"".join(
-        path.read_bytes() for path in workspace.path.rglob("*") if path.is_file()
-    )
+    everything = b"".join(path.read_bytes() for path in workspace.path.rglob("*") if path.is_file())
     assert data[3000:3032] not in everything
     assert b"CompressedSamples" not in everything  # its PatientName
     assert ct_file.name.encode() not in everything

@@ -54,7 +54,9 @@ def test_the_sealed_file_is_authentic(sealed: Sealed) -> None:
     assert report.verdict == Verdict.AUTHENTIC
     assert (report.image_id, report.release_id) == (sealed.image_id, None)
     assert report.score == 0.0
-    assert {check_of(report, name) for name in ("stored-values", "metadata", "ledger")} == {"pass"}
+    assert {check_of(report, name) for name in ("values", "metadata", "ledger", "record")} == {
+        "pass"
+    }
     assert report.receipt is not None
     assert report.receipt.is_file()
 
@@ -156,7 +158,7 @@ def test_the_receipt_of_another_image_proves_nothing(
     key = sealed.workspace.path / LOG_KEY_FILE
     report = verify(stranger, workspace=None, receipt_file=sealed.receipt, log_key_file=key)
     assert report.verdict == Verdict.UNVERIFIABLE
-    assert check_of(report, "stored-values") == "fail"
+    assert check_of(report, "values") == "fail"
 
 
 def test_a_changed_receipt_is_an_error(sealed: Sealed, tmp_path: Path) -> None:

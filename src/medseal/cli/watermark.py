@@ -7,8 +7,8 @@ import click
 from medseal.cli.keyfile import plain_file_key
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
 from medseal.errors import ConfigurationError
-from medseal.imaging import read, value_range, write
-from medseal.metrics import psnr, ssim
+from medseal.imaging import read, write
+from medseal.pipeline.fidelity import compare_images
 from medseal.protection.watermark import embed, extract
 
 UNVERIFIABLE = 3
@@ -40,18 +40,16 @@ def embed_command(
     cover = read(file)
     marked = embed(cover, mark, key)
     write(marked, output)
-    low, high = value_range(cover)
-    distance = psnr(cover.stored_values, marked.stored_values, data_range=high - low)
-    likeness = ssim(cover.stored_values, marked.stored_values, data_range=high - low)
+    quality = compare_images(cover, marked)
     emit(
         options,
         {
             "file": str(output),
             "payload": mark.hex(),
-            "psnr_db": round(distance, 3),
-            "ssim": round(likeness, 5),
+            "psnr_db": round(quality.psnr_db, 3),
+            "ssim": round(quality.ssim, 5),
         },
-        f"{output}: payload {mark.hex()}, PSNR {distance:.1f} dB, SSIM {likeness:.4f}",
+        f"{output}: payload {mark.hex()}, PSNR {quality.psnr_db:.1f} dB, SSIM {quality.ssim:.4f}",
     )
 
 

@@ -44,6 +44,8 @@ class ImageDigests:
         Decoded stored values: survive lossless transcoding.
     decoder
         Name and version of the decoder the last digest depends on.
+    container
+        Format of the file, with the transfer syntax UID for DICOM.
     """
 
     file: Digest
@@ -51,6 +53,7 @@ class ImageDigests:
     frames: Digest
     values: Digest
     decoder: str
+    container: str
 
 
 def _canonical(values: StoredValues) -> StoredValues:

@@ -123,19 +123,23 @@ def read_with_digests(data: bytes, *, name: str) -> tuple[MedicalImage, ImageDig
         image = read_bytes(data, name=name)
         dataset = attributes_digest(image)
         frames = file_frames_digest(data, image.source_format)
+        container = str(image.source_format)
     else:
         file = parse(data, name=name)
         # Before any element is decoded: the digest is over values as they were encoded.
         dataset = dicom_dataset_digest(file, name=name)
         pixels = pixels_of(file, name=name)
         image = decode(file, pixels, name=name)
-        frames = dicom_frames_digest(pixel_data_of(file, name=name), pixels, name=name)
+        pixel_data = pixel_data_of(file, name=name)
+        frames = dicom_frames_digest(pixel_data, pixels, name=name)
+        container = f"dicom {pixel_data.transfer_syntax}"
     return image, ImageDigests(
         file=Digest.plain(data),
         dataset=dataset,
         frames=frames,
         values=values_digest(image),
         decoder=image.decoder,
+        container=container,
     )
 
 

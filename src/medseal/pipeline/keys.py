@@ -85,11 +85,15 @@ class WorkspaceKeys:
     def identity_key(self, digests: ImageDigests) -> bytes:
         """Return the lookup of what makes a file the same image.
 
-        Data set, encoded frames and stored values must agree; the file's own bytes need not,
-        because a PACS rewrites the file meta group.
+        Container, data set, encoded frames and stored values must agree; the file's own bytes
+        need not, because a PACS rewrites the file meta group.
         """
         return self._lookup(
-            "identity", digests.dataset.value, digests.frames.value, digests.values.value
+            "identity",
+            digests.container.encode(),
+            digests.dataset.value,
+            digests.frames.value,
+            digests.values.value,
         )
 
     def values_key(self, values: Digest) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 from medseal.errors import UnsupportedImageError
 from medseal.imaging import MedicalImage, WrittenFormat, encode, format_of
 
-__all__ = ["encode_copy", "is_original_format"]
+__all__ = ["copy_format", "encode_copy", "is_original_format"]
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 
@@ -23,13 +23,13 @@ def is_original_format(image: MedicalImage, output: Path) -> bool:
     return wanted is None or wanted == image.source_format
 
 
-def encode_copy(image: MedicalImage, output: Path) -> bytes:
-    """Return the bytes of a file with the stored values of `image`, in the format of `output`.
+def copy_format(image: MedicalImage, output: Path) -> WrittenFormat:
+    """Return the format of a copy of `image` at `output`.
 
     Raises
     ------
     UnsupportedImageError
-        The format would lose stored values; the message names one that works.
+        The suffix is that of a lossy format.
     """
     if output.name.lower().endswith(_JPEG_SUFFIXES):
         raise UnsupportedImageError(
@@ -38,5 +38,16 @@ def encode_copy(image: MedicalImage, output: Path) -> bytes:
     wanted = format_of(output)
     if wanted is None:
         written: WrittenFormat = "png" if image.source_format == "jpeg" else image.source_format
-        wanted = written
-    return encode(image, wanted)
+        return written
+    return wanted
+
+
+def encode_copy(image: MedicalImage, output: Path) -> bytes:
+    """Return the bytes of a file with the stored values of `image`, in the format of `output`.
+
+    Raises
+    ------
+    UnsupportedImageError
+        The format would lose stored values; the message names one that works.
+    """
+    return encode(image, copy_format(image, output))

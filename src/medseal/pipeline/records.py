@@ -53,15 +53,12 @@ class SealedRecord:
         The four digests, with the decoder's name.
     fingerprint
         Keyed tile MACs over the stored values.
-    source_format
-        Format of the file that was sealed, or that the release was written in.
     """
 
     subject: str
     salt: bytes
     digests: ImageDigests
     fingerprint: Fingerprint
-    source_format: str
 
     def to_sealed(self, recipient: Recipient) -> bytes:
         """Return the record as a sealed package for `recipient`."""
@@ -75,7 +72,7 @@ class SealedRecord:
             "values": str(self.digests.values),
             "decoder": self.digests.decoder,
             "fingerprint": text,
-            "source_format": self.source_format,
+            "container": self.digests.container,
         }
         package = seal(canonical_json(value), [recipient], associated_data=self.subject.encode())
         return package.to_bytes()
@@ -113,9 +110,9 @@ class SealedRecord:
                     frames=Digest.parse(value["frames"]),
                     values=Digest.parse(value["values"]),
                     decoder=value["decoder"],
+                    container=value["container"],
                 ),
                 fingerprint=Fingerprint.from_bytes(base64.b64decode(value["fingerprint"])),
-                source_format=value["source_format"],
             )
         except (InputError, KeyError, TypeError, ValueError, binascii.Error) as error:
             raise CatalogueError("catalogue: a record is malformed; restore a backup") from error

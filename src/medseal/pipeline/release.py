@@ -4,17 +4,17 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from medseal.imaging import read_with_digests, value_range
+from medseal.imaging import read_with_digests
 from medseal.imaging.deidentification_report import DeidentificationReport
 from medseal.imaging.deidentify import deidentify
 from medseal.imaging.files import write_file
 from medseal.ledger import Event, EventKind, Opening, now_ms
 from medseal.ledger import commit as commitment
-from medseal.metrics import psnr, ssim
 from medseal.pipeline.access import authorize, find_image
 from medseal.pipeline.commit import Entry, commit
+from medseal.pipeline.fidelity import compare_images
 from medseal.pipeline.open import unseal
-from medseal.pipeline.output import encode_copy
+from medseal.pipeline.output import copy_format, encode_copy
 from medseal.pipeline.records import SealedRecord
 from medseal.pipeline.workspace import OWNER, Workspace
 from medseal.protection.tamper import fingerprint
@@ -106,6 +106,7 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
     record = find_image(workspace, request.image_id)
     account = authorize(workspace, record, request.name, "share", purpose=request.purpose)
     opened = unseal(workspace, record)
+    copy_format(opened.image, output)
     recipient = workspace.remember_name(request.to)
     plain, report = deidentify(
         opened.image,
@@ -114,7 +115,6 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
     )
     payload = secrets.token_bytes(_RELEASE_ID_BYTES)
     marked = embed(plain, payload, workspace.keys.watermark)
-    low, high = value_range(opened.image)
     content = encode_copy(marked, output)
     # The record speaks of the file as its recipient will read it.
     copy, digests = read_with_digests(content, name=str(output))
@@ -131,8 +131,7 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
         subject=release_id,
         salt=opening.salt,
         digests=digests,
-        fingerprint=fingerprint(copy, workspace.keys.fingerprint),
-        source_format=copy.source_format,
+        fingerprint=fingerprint(copy, workspace.keys.fingerprint, values=digests.values),
     ).to_sealed(workspace.identity.recipient)
     row = ReleaseRecord(
         release_id=release_id,
@@ -150,12 +149,13 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
     with workspace.lock():
         [receipt] = commit(workspace, [Entry(record=row, event=event, opening=opening)])
     write_file(content, output)
+    quality = compare_images(opened.image, copy)
     return ReleaseOutcome(
         release_id=release_id,
         image_id=record.image_id,
         file=output,
-        psnr_db=psnr(opened.image.stored_values, copy.stored_values, data_range=high - low),
-        ssim=ssim(opened.image.stored_values, copy.stored_values, data_range=high - low),
+        psnr_db=quality.psnr_db,
+        ssim=quality.ssim,
         receipt=receipt,
         deidentification=report,
     )

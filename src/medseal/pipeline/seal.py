@@ -99,8 +99,7 @@ def _prepare(workspace: Workspace, file: Path) -> Entry:
         subject=image_id,
         salt=salt,
         digests=digests,
-        fingerprint=fingerprint(image, workspace.keys.fingerprint),
-        source_format=image.source_format,
+        fingerprint=fingerprint(image, workspace.keys.fingerprint, values=digests.values),
     ).to_sealed(recipient)
     package = seal_package(data, [recipient], associated_data=image_context(image_id, image))
     blob = workspace.store.stage(package.to_bytes())

@@ -14,7 +14,7 @@ from medseal.pipeline.identify import Match, identify, load_record
 from medseal.pipeline.ledger import MAX_RECEIPT_BYTES, read_log_key
 from medseal.pipeline.records import leaf_digest
 from medseal.pipeline.workspace import Workspace
-from medseal.protection.tamper import Region, TamperReport, check
+from medseal.protection.tamper import Region, check
 from medseal.protection.watermark import Extraction
 from medseal.vault import ReleaseRecord
 
@@ -46,7 +46,7 @@ class Check:
     Attributes
     ----------
     name
-        ``receipt``, ``ledger``, ``stored-values``, ``metadata``, ``watermark``, or a tamper tier.
+        ``receipt``, ``watermark``, ``ledger``, ``metadata``, or a tier of the tamper evidence.
     outcome
         ``pass``, ``fail`` or ``unknown``.
     detail
@@ -180,17 +180,17 @@ def _by_receipt_alone(
     """Return what a receipt proves without any workspace: equal values or nothing."""
     opening = receipt.opening
     if opening is None:
-        evidence.add("stored-values", "unknown", "the receipt does not hold the salt")
+        evidence.add("values", "unknown", "the receipt does not hold the salt")
         return _report(Verdict.UNVERIFIABLE, 0.5, evidence)
     if opening.values != digests.values:
         evidence.add(
-            "stored-values",
+            "values",
             "fail",
             f"receipt {opening.values}, file {digests.values}; where they differ only the "
             "workspace that sealed the image can tell",
         )
         return _report(Verdict.UNVERIFIABLE, 1.0, evidence)
-    evidence.add("stored-values", "pass", f"{digests.values}, read by {image.decoder}")
+    evidence.add("values", "pass", f"{digests.values}, read by {image.decoder}")
     same = opening.metadata == digests.dataset
     _metadata_check(evidence, same=same)
     return _report(Verdict.AUTHENTIC if same else Verdict.TRANSCODED, 0.0, evidence)
@@ -248,28 +248,18 @@ def _compare(
     match: Match,
     evidence: _Evidence,
 ) -> VerifyReport:
+    """Compare the copy with the record, by the exact tiers and by what the container states."""
     sealed = match.sealed
-    if digests.values == sealed.digests.values:
-        evidence.add("stored-values", "pass", f"{digests.values}, read by {image.decoder}")
-        same = digests.dataset == sealed.digests.dataset
-        _metadata_check(evidence, same=same)
-        equal = digests.frames == sealed.digests.frames or same
-        verdict = Verdict.AUTHENTIC if equal else Verdict.TRANSCODED
-        operations = (
-            () if equal else (f"container {sealed.source_format} to {image.source_format}",)
-        )
-        return _report(verdict, 0.0, evidence, operations=operations)
-    evidence.add("stored-values", "fail", f"record {sealed.digests.values}, file {digests.values}")
-    report: TamperReport = check(image, sealed.fingerprint, workspace.keys.fingerprint)
+    report = check(image, sealed.fingerprint, workspace.keys.fingerprint)
     for name, outcome, detail in report.checks:
         evidence.add(name, outcome, detail)
-    return _report(
-        Verdict(report.outcome),
-        report.score,
-        evidence,
-        operations=report.operations,
-        regions=report.regions,
-    )
+    verdict, operations = Verdict(report.outcome), report.operations
+    if verdict is Verdict.AUTHENTIC:
+        _metadata_check(evidence, same=digests.dataset == sealed.digests.dataset)
+        before, after = sealed.digests.container, digests.container
+        if before != after:
+            verdict, operations = Verdict.TRANSCODED, (*operations, f"{before} to {after}")
+    return _report(verdict, report.score, evidence, operations=operations, regions=report.regions)
 
 
 def _report(

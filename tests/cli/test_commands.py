@@ -1,0 +1,265 @@
+"""The commands as a user sees them: JSON fields, exit codes, one line for an error."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+Run = Callable[..., Any]
+ONE_LINE = "medseal: "
+
+
+def is_one_line(text: str) -> bool:
+    return text.startswith(ONE_LINE) and text.endswith("\n") and text.count("\n") == 1
+
+
+def test_init_names_workspace_identity_and_recipient(medseal: Run) -> None:
+    finished = medseal("init", "--json")
+    [line] = finished.json
+    assert finished.code == 0
+    assert line["workspace"] == ".medseal"
+    assert line["identity"] == "owner"
+    assert line["recipient"].startswith("medseal1")
+
+
+def test_init_twice_is_refused_and_loses_nothing(medseal: Run, image_id: str) -> None:
+    finished = medseal("init")
+    assert finished.code == 2
+    assert is_one_line(finished.err)
+    assert medseal("open", image_id, "--output", "out").code == 0
+
+
+def test_seal_prints_one_object_a_file(medseal: Run, ct_file: Path, tmp_path: Path) -> None:
+    medseal("init")
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(ct_file.read_bytes()[:9000])
+    finished = medseal("seal", ct_file, bad, ct_file, "--json")
+    assert finished.code == 1
+    assert [line["status"] for line in finished.json] == ["sealed", "failed", "already-sealed"]
+    assert all(
+        set(line) == {"file", "image_id", "status", "receipt", "error"} for line in finished.json
+    )
+    assert Path(finished.json[0]["receipt"]).is_file()
+    assert is_one_line(finished.err)
+    assert str(bad) in finished.err
+
+
+def test_one_unreadable_file_is_exit_code_2(medseal: Run, tmp_path: Path) -> None:
+    medseal("init")
+    finished = medseal("seal", tmp_path / "missing.dcm")
+    assert finished.code == 2
+    assert "missing.dcm" in finished.err
+
+
+def test_open_gives_the_file_back(
+    medseal: Run, image_id: str, ct_file: Path, tmp_path: Path
+) -> None:
+    finished = medseal("open", image_id, "--as", "owner", "--output", "out.dcm", "--json")
+    assert finished.code == 0
+    assert finished.json[0]["exact"] == "file"
+    wanted = hashlib.sha256(ct_file.read_bytes()).hexdigest()
+    assert hashlib.sha256((tmp_path / "out.dcm").read_bytes()).hexdigest() == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["open", "0" * 32, "--output", "out"], 2, "no image"),
+        (["open", "IMAGE", "--as", "stranger", "--output", "out"], 1, "no-grant"),
+        (["release", "IMAGE", "--to", "x", "--output", "out.jpg"], 2, "JPEG would change"),
+        (["access", "grant", "ann", "IMAGE", "--action", "view", "--until", "soon"], 2, "--until"),
+        (["access", "revoke", "ann", "IMAGE", "--action", "view"], 2, "not known"),
+        (["ledger", "prove", "999999", "--output", "r"], 2, "entry"),
+        (["verify", "missing.dcm"], 2, "missing.dcm"),
+        (["no-such-command"], 2, "no-such-command"),
+        (["seal"], 2, "--help"),
+        (["erase", "--json"], 2, "IMAGE_ID or --patient"),
+        (["erase", "--patient", "nobody", "--json"], 2, "patient ID"),
+    ],
+)
+def test_bad_input_is_one_line_and_the_documented_code(
+    medseal: Run, image_id: str, arguments: list[str], code: int, words: str
+) -> None:
+    finished = medseal(*(image_id if word == "IMAGE" else word for word in arguments))
+    assert finished.code == code
+    assert is_one_line(finished.err)
+    assert words in finished.err
+
+
+def test_a_wrong_passphrase(medseal: Run, image_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSEAL_PASSPHRASE", "wrong horse")
+    finished = medseal("open", image_id, "--output", "out")
+    assert finished.code == 1
+    assert is_one_line(finished.err)
+    assert "horse" not in finished.err
+    assert not Path("out").exists()
+
+
+def test_no_passphrase(medseal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEDSEAL_PASSPHRASE")
+    finished = medseal("init")
+    assert finished.code == 2
+    assert "--passphrase-file" in finished.err
+
+
+def test_a_passphrase_file(medseal: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEDSEAL_PASSPHRASE")
+    (tmp_path / "phrase").write_text("correct horse\n")
+    assert medseal("init", "--passphrase-file", "phrase").code == 0
+    monkeypatch.setenv("MEDSEAL_PASSPHRASE_FILE", "phrase")
+    assert medseal("ledger", "status", "--json").json[0]["size"] == 1
+
+
+def test_no_workspace(medseal: Run) -> None:
+    finished = medseal("ledger", "status")
+    assert finished.code == 2
+    assert "medseal init" in finished.err
+
+
+def test_release_verify_and_open_by_the_release(
+    medseal: Run, image_id: str, tmp_path: Path, ct_file: Path
+) -> None:
+    released = medseal("release", image_id, "--to", "Dr. X", "--output", "r.dcm", "--json")
+    assert released.code == 0
+    [line] = released.json
+    assert {"release_id", "file", "psnr_db", "ssim"} <= set(line)
+    assert line["psnr_db"] >= 45
+    verified = medseal("verify", "r.dcm", "--json")
+    assert verified.code == 0
+    [report] = verified.json
+    assert {
+        "verdict",
+        "score",
+        "checks",
+        "operations",
+        "regions",
+        "image_id",
+        "release_id",
+    } <= set(report)
+    assert report["verdict"] == "authentic"
+    assert report["release_id"] == line["release_id"]
+    assert medseal("open", "r.dcm", "--output", "back.dcm").code == 0
+    assert (tmp_path / "back.dcm").read_bytes() == ct_file.read_bytes()
+    dataset = pydicom.dcmread("r.dcm")
+    assert dataset.PatientIdentityRemoved == "YES"
+    assert dataset.PatientID != pydicom.dcmread(ct_file).PatientID
+
+
+def test_tampered_is_1_and_unverifiable_is_3(medseal: Run, image_id: str, ct_file: Path) -> None:
+    medseal("release", image_id, "--to", "x", "--output", "r.dcm")
+    dataset = pydicom.dcmread("r.dcm")
+    values = dataset.pixel_array.copy()
+    values[60:80, 60:80] += 200
+    dataset.PixelData = values.tobytes()
+    dataset.save_as("forged.dcm")
+    forged = medseal("verify", "forged.dcm", "--json")
+    assert (forged.code, forged.json[0]["verdict"]) == (1, "tampered")
+    assert {"row", "column", "height", "width", "score"} == set(forged.json[0]["regions"][0])
+    stranger = medseal("verify", ct_file.with_name("MR_small.dcm"), "--json")
+    assert (stranger.code, stranger.json[0]["verdict"]) == (3, "unverifiable")
+
+
+def test_a_receipt_verifies_with_the_public_key_alone(
+    medseal: Run, image_id: str, ct_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    medseal("ledger", "prove", image_id, "--output", "r.receipt")
+    monkeypatch.delenv("MEDSEAL_PASSPHRASE")
+    key = ".medseal/log.vkey"
+    [proof] = medseal("ledger", "verify", "r.receipt", "--log-key", key, "--json").json
+    assert proof["kind"] == "seal"
+    checked = medseal("verify", ct_file, "--receipt", "r.receipt", "--log-key", key, "--json")
+    assert (checked.code, checked.json[0]["verdict"]) == (0, "authentic")
+    data = bytearray(Path("r.receipt").read_bytes())
+    data[100] ^= 4
+    Path("r.receipt").write_bytes(data)
+    assert medseal("ledger", "verify", "r.receipt", "--log-key", key).code == 1
+
+
+def test_access_from_grant_to_revocation(medseal: Run, image_id: str) -> None:
+    as_ann = ("--as", "ann", "--output", "out.dcm")
+    grant = ("access", "grant", "ann", image_id, "--action", "view")
+    assert medseal(*grant, "--until", "2020-01-01").code == 0
+    assert medseal("open", image_id, *as_ann).code == 1
+    assert medseal(*grant, "--until", "2999-01-01T12:00:00+02:00").code == 0
+    assert medseal("open", image_id, *as_ann).code == 0
+    [row] = medseal("access", "list", "--json").json
+    assert (row["name"], row["action"], row["status"]) == ("ann", "view", "valid")
+    assert medseal("access", "revoke", "ann", image_id, "--action", "view").code == 0
+    assert medseal("open", image_id, *as_ann).code == 1
+    assert medseal("access", "break-glass", "ann", image_id, "--reason", "emergency").code == 0
+    assert medseal("open", image_id, *as_ann).code == 0
+
+
+def test_ledger_audit_checkpoint_and_witness(medseal: Run, image_id: str) -> None:
+    key = ("--log-key", ".medseal/log.vkey", "--key", "witness.key")
+    assert medseal("ledger", "checkpoint", "--output", "first").code == 0
+    assert medseal("ledger", "witness", "first", *key, "--output", "cosigned").code == 0
+    medseal("open", image_id, "--output", "out")
+    audit = medseal("ledger", "audit", "--since", "first", "--proof", "proof", "--json")
+    assert audit.code == 0
+    assert audit.json[0]["since"] == 2
+    medseal("ledger", "checkpoint", "--output", "second")
+    again = ("--previous", "cosigned", "--proof", "proof", "--output", "cosigned-2")
+    assert medseal("ledger", "witness", "second", *key, *again).code == 0
+    Path("proof").write_text("00" * 32 + "\n")
+    assert medseal("ledger", "witness", "second", *key, *again).code == 1
+    assert medseal("ledger", "sync", "--json").json[0]["recovered"] == 0
+
+
+def test_erase(medseal: Run, image_id: str) -> None:
+    assert medseal("erase", image_id, "--json").json[0]["status"] == "erased"
+    assert medseal("open", image_id, "--output", "out").code == 2
+    assert medseal("ledger", "audit").code == 0
+
+
+def test_deid_reports_and_writes(medseal: Run, ct_file: Path) -> None:
+    finished = medseal("deid", ct_file, "--output", "plain.dcm", "--json")
+    assert finished.code == 0
+    assert finished.json[0]["file"] == "plain.dcm"
+    assert b"CompressedSamples" not in Path("plain.dcm").read_bytes()
+
+
+def test_watermark_and_tamper_on_plain_files(medseal: Run, ct_file: Path) -> None:
+    Path("key").write_text("ab" * 32)
+    key = ("--key-file", "key")
+    payload = "0123456789abcdef"
+    embed = ("watermark", "embed", ct_file, "--payload", payload, "--output", "m.dcm", *key)
+    assert medseal(*embed).code == 0
+    assert medseal("watermark", "extract", "m.dcm", *key, "--json").json[0]["payload"] == payload
+    assert medseal("watermark", "extract", ct_file, *key).code == 3
+    assert medseal("tamper", "fingerprint", ct_file, "--output", "f", *key).code == 0
+    check = ("tamper", "check", "--fingerprint", "f", *key)
+    assert medseal(*check, ct_file).code == 0
+    assert medseal(*check, "m.dcm").code != 0
+    Path("f").write_bytes(b"no fingerprint")
+    assert is_one_line(medseal(*check, ct_file).err)
+
+
+@pytest.mark.usefixtures("image_id")
+def test_doctor_lists_what_works(medseal: Run) -> None:
+    finished = medseal("doctor", "--json")
+    assert finished.code == 0
+    names = {line["name"] for line in finished.json}
+    assert {"medseal", "workspace", "ledger", "free space"} <= names
+    assert any("JPEG 2000" in name for name in names)
+
+
+def test_help_and_import_load_neither_numpy_nor_torch() -> None:
+    script = (
+        "import sys, medseal\n"
+        "from medseal.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'torch', 'web3', 'pydicom', 'sqlalchemy', 'rich'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)\n"
+    )
+    # The command is a constant of this file.
+    finished = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "break glass" in finished.stdout
