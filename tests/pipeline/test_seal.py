@@ -57,14 +57,17 @@ def test_twice_in_one_call_is_sealed_once(workspace: Workspace, ct_file: Path) -
     assert len(list(workspace.store.addresses())) == 1
 
 
-def test_a_rewritten_file_meta_group_is_the_same_image(
+def test_a_copy_with_another_preamble_is_sealed_beside_the_first(
     workspace: Workspace, ct_file: Path, tmp_path: Path
 ) -> None:
     data = ct_file.read_bytes()
     other = tmp_path / "from-the-pacs.dcm"
     other.write_bytes(b"x" * 128 + data[128:])
-    assert seal_one(workspace, ct_file).status == "sealed"
-    assert seal_one(workspace, other).status == "already-sealed"
+    for file in (ct_file, other):
+        outcome = seal_one(workspace, file)
+        assert outcome.status == "sealed"
+        opened = unseal(workspace, find_image(workspace, outcome.image_id or ""))
+        assert opened.data == file.read_bytes()
 
 
 def test_unreadable_files_fail_and_the_others_go_on(

@@ -83,18 +83,12 @@ class WorkspaceKeys:
         return self._lookup("result", result).hex()
 
     def identity_key(self, digests: ImageDigests) -> bytes:
-        """Return the lookup of what makes a file the same image.
+        """Return the lookup of what makes a file the same image: every byte of it.
 
-        Container, data set, encoded frames and stored values must agree; the file's own bytes
-        need not, because a PACS rewrites the file meta group.
+        A copy whose file meta a PACS has rewritten is sealed beside the first: to call it the
+        same would lose its preamble and its file meta. Their stored values share a `values_key`.
         """
-        return self._lookup(
-            "identity",
-            digests.container.encode(),
-            digests.dataset.value,
-            digests.frames.value,
-            digests.values.value,
-        )
+        return self._lookup("identity", digests.file.value)
 
     def values_key(self, values: Digest) -> bytes:
         """Return the lookup of stored values."""
