@@ -20,6 +20,7 @@ __all__ = ["embed_pairs", "extract_pairs"]
 # The pair of mid-frequency coefficients whose order is one bit (Koch and Zhao 1995).
 _PAIR = ((1, 2), (2, 1))
 _BISECTIONS = 24
+_MAX_MARGINS = 2
 
 
 def _basis(frequency: tuple[int, int]) -> NDArray[np.float32]:
@@ -86,9 +87,10 @@ def embed_pairs(image: MedicalImage, payload: bytes, key: bytes, *, psnr_db: flo
     best = frame
     for _ in range(_BISECTIONS):
         margin = (low + high) / 2
-        wanted = np.where(order * signs >= margin, order, signs * margin)
+        # A block whose order is far off is left to the majority: turning it would cost too much.
+        lacking = np.clip(margin - order * signs, 0, _MAX_MARGINS * margin)
         change = np.zeros_like(plane)
-        moved = (wanted - order)[:, :, None, None] * _DIFFERENCE
+        moved = (signs * lacking)[:, :, None, None] * _DIFFERENCE
         whole = moved.transpose(0, 2, 1, 3).reshape(down * BLOCK, across * BLOCK)
         change[: whole.shape[0], : whole.shape[1]] = whole
         marked = levels.add(frame, change)
