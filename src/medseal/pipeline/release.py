@@ -7,6 +7,7 @@ from pathlib import Path
 from medseal.imaging import read_with_digests
 from medseal.imaging.deidentification_report import DeidentificationReport
 from medseal.imaging.deidentify import deidentify
+from medseal.imaging.derive import derived_copy
 from medseal.imaging.files import write_file
 from medseal.ledger import Event, EventKind, Opening, now_ms
 from medseal.ledger import commit as commitment
@@ -24,6 +25,7 @@ from medseal.vault import ReleaseRecord
 __all__ = ["ReleaseOutcome", "ReleaseRequest", "release"]
 
 _RELEASE_ID_BYTES = 8
+_DERIVATION = "de-identified, invisible watermark added"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,7 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
         key=workspace.keys.deidentification(recipient),
         allow_burned_in=request.allow_burned_in,
     )
+    plain = derived_copy(plain, description=_DERIVATION)
     payload = secrets.token_bytes(_RELEASE_ID_BYTES)
     marked = embed(plain, payload, workspace.keys.watermark)
     content = encode_copy(marked, output)
@@ -149,7 +152,7 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
     with workspace.lock():
         [receipt] = commit(workspace, [Entry(record=row, event=event, opening=opening)])
     write_file(content, output)
-    quality = compare_images(opened.image, copy)
+    quality = compare_images(plain, copy)
     return ReleaseOutcome(
         release_id=release_id,
         image_id=record.image_id,

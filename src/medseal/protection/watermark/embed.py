@@ -35,7 +35,7 @@ _TINY = float(np.finfo(np.float32).tiny)
 # How close to the allowed distortion is close enough.
 _TOLERANCE = 0.002
 # Times the reader's answer to the marked frame is fed back.
-_FEEDBACK_ROUNDS = 1
+_FEEDBACK_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
