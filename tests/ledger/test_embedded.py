@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -42,6 +43,7 @@ from medseal.ledger import (
     verify,
     verify_checkpoint,
 )
+from medseal.ledger.batch import Request
 from medseal.ledger.merkle import verify_consistency
 
 OWNER = "0" * 31 + "1"
@@ -371,37 +373,56 @@ def test_a_busy_ledger_says_so_and_nothing_is_lost(
     assert ledger.append(make_event(1)).index == 1
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.001)
+
+
 def test_an_interrupted_leader_leaves_the_others_their_turn(
     ledger: EmbeddedLedger, make_event: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, inside, go_on = ledger._commit, threading.Event(), threading.Event()
+    real, taken = ledger._commit, []
 
-    def interrupted(_: object) -> None:
+    def interrupted(requests: list[Request]) -> None:
         monkeypatch.setattr(ledger, "_commit", real)
-        inside.set()
-        go_on.wait()
+        taken.extend(requests)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ledger, "_commit", interrupted)
-    outcome: list[str] = []
-
-    def lead() -> None:
+    def append(number: int) -> int | None:
         try:
-            ledger.append(make_event(1))
+            return ledger.append(make_event(number)).index
         except KeyboardInterrupt:
-            outcome.append("interrupted")
+            return None
 
-    leader = threading.Thread(target=lead)
-    leader.start()
-    inside.wait()
-    with ThreadPoolExecutor(3) as pool:
-        waiting = [pool.submit(ledger.append, make_event(number)) for number in (2, 3, 4)]
-        go_on.set()
-        indices = sorted(future.result().index for future in waiting)
-    leader.join()
-    assert outcome == ["interrupted"]
-    assert indices == [1, 2, 3]
+    with ThreadPoolExecutor(4) as pool:
+        with ledger._turn():
+            waiting = [pool.submit(append, number) for number in range(4)]
+            wait_until(lambda: len(ledger._pending) == 4)
+            monkeypatch.setattr(ledger, "_commit", interrupted)
+        results = [future.result() for future in waiting]
+    assert len(taken) == 4, "the leader had taken the requests of the others"
+    assert results.count(None) == 1
+    assert sorted(index for index in results if index is not None) == [1, 2, 3]
     assert ledger.audit().size == 4
+
+
+def test_requests_of_one_transaction_see_each_other(ledger: EmbeddedLedger) -> None:
+    given = Grant(account=f"{8:032x}", subject=SUBJECT, action=Action.VIEW)
+    first, second, third = (
+        Request((event,))
+        for event in (
+            role_event(ACCOUNT, Role.REGISTRAR, RoleChange.ADD, actor=OWNER, at_ms=1),
+            grant_event(given, actor=ACCOUNT, at_ms=2),
+            grant_event(given, actor=f"{9:032x}", at_ms=3),
+        )
+    )
+    ledger._commit((first, second, third))
+    assert first.positions + second.positions == [1, 2]
+    assert isinstance(third.error, AccessRefusedError)
+    assert ledger.grants() == [given]
+    assert ledger.audit().size == 3
 
 
 # --- Failing storage ----------------------------------------------------------------------------
@@ -677,6 +698,9 @@ def test_checkpoints_of_others_are_refused(
     head = ledger.checkpoint()
     with pytest.raises(CheckpointError, match="lacks the signature"):
         ledger.check_continues(head.to_bytes(), witnesses=(witness_key.vkey,))
+    by_witness = replace(head, signatures=()).sign(witness_key, timestamp_s=1)
+    with pytest.raises(CheckpointError, match="lacks the signature of the log"):
+        ledger.check_continues(by_witness.to_bytes(), witnesses=(witness_key.vkey,))
     stranger = SigningKey.generate(log_key.name)
     foreign = replace(head, signatures=()).sign(stranger)
     with pytest.raises(CheckpointError, match="no signature of a known key"):

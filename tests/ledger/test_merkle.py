@@ -223,6 +223,19 @@ def test_edges_of_consistency(
         verify_consistency(old, new, path, old_root, ROOTS[4])
 
 
+def test_a_path_of_a_smaller_tree_proves_nothing_about_a_larger_one() -> None:
+    # Both lead to the root that is given, which is that of two leaves and not of four.
+    with pytest.raises(InclusionError, match="too short"):
+        verify_inclusion(LEAVES[0], 0, 4, (LEAVES[1],), ROOTS[2])
+    with pytest.raises(ConsistencyError, match="too short"):
+        verify_consistency(1, 4, (LEAVES[1],), ROOTS[1], ROOTS[2])
+    # And the other way round.
+    with pytest.raises(InclusionError, match="too long"):
+        verify_inclusion(LEAVES[0], 0, 2, tree(4).inclusion_path(0), ROOTS[4])
+    with pytest.raises(ConsistencyError, match="too long"):
+        verify_consistency(1, 2, tree(4).consistency_path(1), ROOTS[1], ROOTS[4])
+
+
 def test_sizes_and_indices_beyond_the_tree_are_refused() -> None:
     with pytest.raises(InputError, match="no number 4"):
         tree(4).inclusion_path(4)
