@@ -7,6 +7,7 @@ import click
 
 from medseal.cli.options import Common, common, emit, option
 from medseal.errors import ConfigurationError
+from medseal.ledger import now_ms
 from medseal.pipeline import access
 from medseal.pipeline.workspace import Workspace
 
@@ -56,7 +57,7 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
     until: str | None,
     role: str | None,
 ) -> None:
-    """Let NAME do something with IMAGE_ID."""
+    """Let NAME do something with IMAGE_ID; this replaces an older grant for the same action."""
     with Workspace.open(options.workspace, options.passphrase()) as workspace:
         request = access.GrantRequest(
             name=name,
@@ -67,6 +68,8 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
             role=role,
         )
         receipt = access.grant(workspace, request)
+    if request.until_ms is not None and request.until_ms <= now_ms():
+        click.echo("medseal: --until lies in the past, so this grant allows nothing", err=True)
     emit(
         options,
         {"name": name, "image_id": image_id, "action": action, "receipt": str(receipt)},
