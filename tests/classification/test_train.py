@@ -20,6 +20,8 @@ def test_folder_is_ready_to_ship(trained, brain_folder):
         read_dataset("brain-mri", brain_folder).split(seed=1).digest
     )
     assert {str(t.dtype) for t in tensors.values() if t.ndim > 1} == {"float16"}
+    assert card.training["storage"]["changed_decisions"] == 0
+    assert card.training["storage"]["largest_probability_change"] < 0.01
     estimate, low, high = card.metrics["accuracy"]
     assert 0 <= low <= estimate <= high <= 1
     assert card.metrics["images"] == card.training["test_images"]

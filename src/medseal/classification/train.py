@@ -18,8 +18,8 @@ from medseal.classification.calibrate import abstention_threshold, fit_temperatu
 from medseal.classification.config import TrainConfig, read_config
 from medseal.classification.evaluation import outcome_of, score
 from medseal.classification.examples import Examples, read_examples
-from medseal.classification.fit import build_network, fit
-from medseal.classification.networks import NetworkConfig
+from medseal.classification.fit import build_network, fit, logits_of
+from medseal.classification.networks import FiveLayerCNN, NetworkConfig
 from medseal.classification.predict import classifier_from
 from medseal.datasets import Dataset, Split, read_dataset
 from medseal.datasets.split import PARTS
@@ -122,8 +122,10 @@ def _fit_network(
         folder=folder,
         run_digest=str(_run_digest(config, training, validation, split=split)),
     )
+    tensors = {name: _stored(tensor) for name, tensor in network.state_dict().items()}
     best = state.best_row
     notes = {
+        "storage": _rounding(network, tensors, validation, settings=settings),
         "epochs": len(state.rows),
         "best_epoch": best.epoch,
         "validation_loss": best.validation_loss,
@@ -131,7 +133,23 @@ def _fit_network(
         "settings": dataclasses.asdict(config.train),
         "augmentation": dataclasses.asdict(config.augment),
     }
-    return {name: _stored(tensor) for name, tensor in network.state_dict().items()}, notes
+    return tensors, notes
+
+
+def _rounding(
+    network: FiveLayerCNN, tensors: Tensors, validation: Examples, *, settings: NetworkConfig
+) -> dict[str, Any]:
+    """Return what half precision changes on the validation images."""
+    rounded = FiveLayerCNN(settings)
+    rounded.load_state_dict({name: torch.tensor(tensor) for name, tensor in tensors.items()})
+    exact, stored = (
+        torch.softmax(logits_of(model, validation.images), dim=1) for model in (network, rounded)
+    )
+    return {
+        "precision": "float16",
+        "changed_decisions": int((exact.argmax(dim=1) != stored.argmax(dim=1)).sum()),
+        "largest_probability_change": float((exact - stored).abs().max()),
+    }
 
 
 def _stored(tensor: torch.Tensor) -> NDArray[Any]:
