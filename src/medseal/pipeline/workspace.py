@@ -57,9 +57,11 @@ class Workspace:
         The folder.
     keystore
         Already unlocked.
+    create
+        Start an empty log. A log that is missing later is an error: it was there once.
     """
 
-    def __init__(self, path: Path, keystore: Keystore) -> None:
+    def __init__(self, path: Path, keystore: Keystore, *, create: bool = False) -> None:
         self.path = path
         self.keystore = keystore
         self.identity = Identity.from_text(keystore.get(f"identity/{OWNER}").decode())
@@ -67,7 +69,7 @@ class Workspace:
         self.store = BlobStore(path / _OBJECTS)
         self.catalogue = Catalogue(path / _CATALOGUE)
         signing_key = SigningKey.parse(keystore.get("ledger/signing").decode())
-        self.ledger = EmbeddedLedger(path / _LEDGER, signing_key=signing_key, create=True)
+        self.ledger = EmbeddedLedger(path / _LEDGER, signing_key=signing_key, create=create)
         self.owner = self.keys.account(OWNER)
 
     # --- life cycle ---------------------------------------------------------------------------
@@ -101,7 +103,7 @@ class Workspace:
             keystore.save()
             (building / LOG_KEY_FILE).write_text(f"{signing_key.vkey}\n")
             (building / _RECIPIENT).write_text(f"{identity.recipient}\n")
-            workspace = cls(building, keystore)
+            workspace = cls(building, keystore, create=True)
             workspace._register_owner()
             workspace.close()
             if path.exists():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medseal.digest import Digest
 from medseal.imaging import MedicalImage, values_digest
 from medseal.imaging.image import StoredValues
 from medseal.protection.tamper.fingerprint import Fingerprint
@@ -115,7 +116,7 @@ def check(image: MedicalImage, fingerprint: Fingerprint | None, key: bytes | Non
     # 2.
     if values_digest(image) == fingerprint.values:
         checks.append(("values", "pass", "every stored value is equal"))
-        return _report(image, "authentic", 0.0, checks)
+        return _equal(image, fingerprint, ORIENTATIONS[0], checks)
     checks.append(("values", "fail", "the digest of the stored values differs"))
     if key is None:
         return _without_key(image, fingerprint, checks)
@@ -133,7 +134,8 @@ def check(image: MedicalImage, fingerprint: Fingerprint | None, key: bytes | Non
         checks.append(("tiles", "unknown", detail))
         return _report(image, "unverifiable", _UNDECIDED_SCORE, checks)
     if best.equal:
-        return _equal(image, fingerprint, best, checks)
+        checks.append(("tiles", "pass", "the digest is equal once the copy is brought back"))
+        return _equal(image, fingerprint, best.orientation, checks)
     return _decide(image, fingerprint, best, checks)
 
 
@@ -143,10 +145,7 @@ def _without_key(
     for orientation in ORIENTATIONS[1:]:
         turned = image.with_stored_values(orientation.undo(image.stored_values).copy())
         if values_digest(turned) == record.values:
-            checks.append(
-                ("orientation", "pass", f"every stored value is equal, {orientation.name}")
-            )
-            return _report(image, "transcoded", 0.0, checks, operations=(orientation.name,))
+            return _equal(image, record, orientation, checks)
     checks.append(("tiles", "unknown", "without the key a change cannot be located"))
     return _report(image, "unverifiable", _UNDECIDED_SCORE, checks)
 
@@ -199,9 +198,7 @@ def _compare(
     key: bytes,
 ) -> _Comparison:
     upright = orientation.undo(values)
-    found = record.macs_of(upright, key)
-    macs = np.frombuffer(found.truncated, ">u2").reshape(record.grid.shape)
-    differs = macs != record.tile_macs
+    differs = record.macs_of(upright, key) != record.tile_macs
     if foreign.any():
         upright_foreign = orientation.undo(foreign[..., None])[..., 0]
         differs = differs | np.stack([record.grid.any_in_tile(place) for place in upright_foreign])
@@ -209,9 +206,24 @@ def _compare(
     basis = textured if textured.any() else np.ones_like(textured)
     return _Comparison(
         orientation=orientation,
-        equal=found.root == record.root and not foreign.any(),
+        # Equal MACs are strong evidence; the digest is what decides.
+        equal=not differs.any() and _digest_of(upright, record) == record.values,
         differs=differs,
         untouched_share=float(np.count_nonzero(basis & ~differs) / np.count_nonzero(basis)),
+    )
+
+
+def _digest_of(upright: StoredValues, record: Fingerprint) -> Digest:
+    """Return the digest of values that lie as in the original."""
+    return values_digest(
+        MedicalImage(
+            stored_values=upright.copy(),
+            bits_stored=record.cell_bytes * 8,
+            is_signed=record.kind != "u",
+            photometric_interpretation=record.photometric_interpretation,
+            source_format="png",
+            decoder="orientation undone",
+        )
     )
 
 
@@ -236,25 +248,29 @@ def _best(
 
 
 def _equal(
-    image: MedicalImage, record: Fingerprint, found: _Comparison, checks: list[TamperCheck]
+    image: MedicalImage,
+    record: Fingerprint,
+    orientation: Orientation,
+    checks: list[TamperCheck],
 ) -> TamperReport:
-    """Report equal values under a digest that differs: turned, or declared to be something else."""
-    checks.append(("tiles", "pass", "the MAC over all values is equal"))
-    orientation = found.orientation.name
-    if orientation:
-        checks.append(("orientation", "pass", f"the copy is {orientation}"))
-    bits = ""
-    if image.bits_stored != record.bits_stored:
-        bits = f"bits stored {record.bits_stored} to {image.bits_stored}"
+    """Report equal values: as they were, turned, or declared to mean something else."""
+    if orientation.name:
+        checks.append(("orientation", "pass", f"the copy is {orientation.name}"))
     samples = "" if image.samples == record.samples else "samples added"
     before, after = record.photometric_interpretation, image.photometric_interpretation
     meaning = f"{before} declared as {after}" if before != after and not samples else ""
-    if meaning:
+    outcome: Outcome = "transcoded" if orientation.name or samples else "authentic"
+    if meaning and image.source_format == "dicom":
         # Equal values, yet a viewer shows something else: black for white, other colours.
         checks.append(("meaning", "fail", f"photometric interpretation: {meaning}"))
-    outcome: Outcome = "processed" if meaning else "transcoded"
-    names = _operations(orientation, bits, samples, meaning)
-    return _report(image, outcome, 0.0, checks, operations=names)
+        outcome = "processed"
+    elif meaning:
+        detail = f"{image.source_format} does not state {before}: a viewer may show it inverted"
+        checks.append(("meaning", "unknown", detail))
+        outcome, meaning = "transcoded", ""
+    return _report(
+        image, outcome, 0.0, checks, operations=_operations(orientation.name, samples, meaning)
+    )
 
 
 def _clusters(differs: Flags) -> int:

@@ -19,7 +19,6 @@ from medseal.protection.tamper.tiles import (
     MAX_TILES,
     TILE_MAC_BYTES,
     TileGrid,
-    TileMacs,
     textured_tiles,
     tile_macs,
 )
@@ -29,7 +28,6 @@ __all__ = ["KEY_BYTES", "MAX_FINGERPRINT_BYTES", "Fingerprint", "fingerprint"]
 KEY_BYTES = 32
 _MAGIC = b"MFP\x01"
 _SALT_BYTES = 16
-_ROOT_BYTES = 32
 _TAG_BYTES = 16
 _KEY_PERSON = b"medseal-fp-key1"
 _TAG_PERSON = b"medseal-fp-tag1"
@@ -41,7 +39,7 @@ _CELL_BYTES = (1, 2, 4, 8)
 _MAX_SAMPLES = 4
 _MAX_NAME_BYTES = 32
 _NAME = re.compile(r"[A-Z][A-Z0-9_ ]{0,31}")
-_FIXED_BYTES = len(_MAGIC) + _SALT_BYTES + DIGEST_BYTES + _GEOMETRY.size + _ROOT_BYTES + _TAG_BYTES
+_FIXED_BYTES = len(_MAGIC) + _SALT_BYTES + DIGEST_BYTES + _GEOMETRY.size + _TAG_BYTES
 MAX_FINGERPRINT_BYTES = (
     _FIXED_BYTES + _MAX_NAME_BYTES + MAX_TILES * TILE_MAC_BYTES + MAX_TILES // _BITS_A_BYTE
 )
@@ -71,8 +69,6 @@ class Fingerprint:
         Kind of number (``u``, ``i`` or ``f``) and width of a value in the MACs.
     photometric_interpretation
         Of the image.
-    root
-        32 bytes: MAC over all values.
     macs
         2 bytes for each tile.
     textured
@@ -96,7 +92,6 @@ class Fingerprint:
     kind: str
     cell_bytes: int
     photometric_interpretation: str
-    root: bytes
     macs: bytes
     textured: bytes
     tag: bytes
@@ -104,8 +99,8 @@ class Fingerprint:
     def __post_init__(self) -> None:
         self._check_geometry()
         tiles = self.grid.tiles
-        lengths = (len(self.salt), len(self.root), len(self.macs), len(self.textured))
-        wanted = (_SALT_BYTES, _ROOT_BYTES, TILE_MAC_BYTES * tiles, -(-tiles // _BITS_A_BYTE))
+        lengths = (len(self.salt), len(self.macs), len(self.textured))
+        wanted = (_SALT_BYTES, TILE_MAC_BYTES * tiles, -(-tiles // _BITS_A_BYTE))
         if lengths != wanted or len(self.tag) != _TAG_BYTES:
             raise FingerprintError("a field of the fingerprint has the wrong length")
         unused_bits = -tiles % _BITS_A_BYTE
@@ -161,7 +156,7 @@ class Fingerprint:
             self.cell_bytes,
             len(name),
         )
-        parts = (self.salt, self.values.value, geometry, name, self.root, self.macs, self.textured)
+        parts = (self.salt, self.values.value, geometry, name, self.macs, self.textured)
         return _MAGIC + b"".join(parts)
 
     def to_bytes(self) -> bytes:
@@ -193,7 +188,7 @@ class Fingerprint:
         frames, rows, columns, samples, bits_stored = numbers
         if kind >= len(_KINDS) or not 1 <= frames <= MAX_FRAMES or not (rows and columns):
             raise FingerprintError("the geometry in the fingerprint is out of range")
-        name, root = take(name_bytes), take(_ROOT_BYTES)
+        name = take(name_bytes)
         tiles = TileGrid.of(frames, rows, columns).tiles
         macs, textured = take(TILE_MAC_BYTES * tiles), take(-(-tiles // _BITS_A_BYTE))
         tag = take(_TAG_BYTES)
@@ -210,7 +205,6 @@ class Fingerprint:
             kind=_KINDS[kind],
             cell_bytes=cell_bytes,
             photometric_interpretation=name.decode("latin-1"),
-            root=root,
             macs=macs,
             textured=textured,
             tag=tag,
@@ -239,7 +233,7 @@ class Fingerprint:
         if not hmac.compare_digest(self.tag, self._expected_tag(key)):
             raise FingerprintError("the fingerprint is damaged or was made with another key")
 
-    def macs_of(self, values: StoredValues, key: bytes) -> TileMacs:
+    def macs_of(self, values: StoredValues, key: bytes) -> NDArray[np.uint16]:
         """Return the MACs of other values of the same geometry and type under this record's key."""
         return tile_macs(values, self.grid, self._image_key(key))
 
@@ -275,11 +269,9 @@ def fingerprint(image: MedicalImage, key: bytes, *, values: Digest | None = None
         kind=stored.dtype.kind,
         cell_bytes=stored.dtype.itemsize,
         photometric_interpretation=image.photometric_interpretation,
-        root=bytes(_ROOT_BYTES),
         macs=bytes(TILE_MAC_BYTES * grid.tiles),
         textured=np.packbits(textured_tiles(stored, grid)).tobytes(),
         tag=bytes(_TAG_BYTES),
     )
-    found = draft.macs_of(stored, key)
-    untagged = replace(draft, root=found.root, macs=found.truncated)
+    untagged = replace(draft, macs=draft.macs_of(stored, key).astype(">u2").tobytes())
     return replace(untagged, tag=untagged._expected_tag(key))
