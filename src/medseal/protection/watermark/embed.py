@@ -143,7 +143,9 @@ def _amplitudes(
         Energy to spend.
     """
     safe = np.maximum(response, _TINY)
-    low, high = 0.0, 1.0
+    # Where not even a margin of nothing is affordable, the worst bits are helped and the code
+    # corrects the others.
+    low, high = -float(np.abs(heard).max()), 1.0
 
     def needed(margin: float) -> NDArray[np.float64]:
         return np.asarray(np.maximum(margin * response / response.mean() - heard, 0) / safe)

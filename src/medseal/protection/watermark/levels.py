@@ -117,8 +117,9 @@ class Levels:
     def squared_error(self, frame: StoredValues, other: StoredValues) -> NDArray[np.float64]:
         """Return squared differences in levels, mean of the counted samples: (rows, columns)."""
         exact = self._exact()
-        difference = other[:, :, : self.marked_samples].astype(exact)
-        difference -= frame[:, :, : self.marked_samples].astype(exact)
-        np.nan_to_num(difference, copy=False)
+        before, after = (values[:, :, : self.marked_samples] for values in (frame, other))
+        # What is not a finite number was left alone; infinity minus itself would be none.
+        difference = np.zeros(before.shape, exact)
+        np.subtract(after, before, out=difference, where=np.isfinite(before), dtype=exact)
         total = np.einsum("ijk,ijk->ij", difference, difference)
         return np.asarray(total * (1 / (self.level**2 * self.counted_samples)), np.float64)

@@ -13,7 +13,7 @@ __all__ = ["Plane", "Strength", "box_mean", "fold", "high_pass", "masking", "str
 # All levels below are on a scale where the value range of the image is 255.
 # Half widths in pixels of the windows for the local mean and the local energy; 2 r + 1 is a power
 # of two plus one, which `box_mean` needs.
-_MEAN_RADIUS = 8
+_MEAN_RADIUS = 2
 _ENERGY_RADIUS = 2
 # Local deviation below which nothing is embedded (air), and over which the mark sets in.
 _FLAT_LEVEL = 0.25
@@ -21,10 +21,10 @@ _RAMP_LEVEL = 0.5
 # Distance from black and from white below which a mark is clipped on one side, shifts the mean
 # brightness and costs so much more similarity.
 _HEADROOM_LEVEL = 8.0
-_WHITE_LEVEL = 255.0
+_MIDDLE_LEVEL = 127.5
 _CLIPPED_LOSS = 2.5
 # Energy of attacks to come: without it the reader would trust the flattest places alone.
-_NOISE_ENERGY = 20.0
+_NOISE_ENERGY = 30.0
 # Edges exceed the texture beside them by more than this many deviations and are clipped.
 _EDGE_DEVIATIONS = 3.0
 _EDGE_LEVEL = 2.0
@@ -108,12 +108,13 @@ def masking(plane: Plane) -> Strength:
     """
     detail = high_pass(plane)
     energy = box_mean(detail * detail, _ENERGY_RADIUS)
-    offset = box_mean(detail, _ENERGY_RADIUS)
-    variance = np.maximum(energy - offset * offset, 0)
+    # The variance of the plane itself: beside an edge the high-pass image of air is not flat.
+    centred = plane - np.float32(_MIDDLE_LEVEL)
+    mean = box_mean(centred, _ENERGY_RADIUS)
+    variance = np.maximum(box_mean(centred * centred, _ENERGY_RADIUS) - mean * mean, 0)
     texture = _least_nearby(np.sqrt(variance))
     presence = np.clip((texture - np.float32(_FLAT_LEVEL)) / np.float32(_RAMP_LEVEL), 0, 1)
-    brightness = plane - detail + offset
-    headroom = np.minimum(brightness, np.float32(_WHITE_LEVEL) - brightness)
+    headroom = np.float32(_MIDDLE_LEVEL) - np.abs(mean)
     clipped = 1 - np.clip(headroom / np.float32(_HEADROOM_LEVEL), 0, 1)
     weight = presence / (energy + np.float32(_NOISE_ENERGY))
     limit = np.float32(_EDGE_DEVIATIONS) * (texture + np.float32(_EDGE_LEVEL))

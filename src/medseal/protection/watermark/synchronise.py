@@ -10,7 +10,8 @@ from medseal.protection.watermark.masking import Plane
 
 __all__ = ["MAX_CANDIDATES", "candidates"]
 
-# The strongest positions that are read, beside the whole copy in its eight orientations.
+# The strongest positions that are read, beside the whole copy in its eight orientations and both
+# polarities.
 _PEAKS = 16
 _PEAKS_AN_ORIENTATION = 4
 
@@ -44,7 +45,7 @@ _ORIENTATIONS = tuple(
     for columns in (False, True)
 )
 # Hypotheses that one call of `candidates` can lead to; enters the false-positive rate.
-MAX_CANDIDATES = _PEAKS + len(_ORIENTATIONS)
+MAX_CANDIDATES = _PEAKS + 2 * len(_ORIENTATIONS)
 
 
 def _place(undone: Plane, correlation: Plane, position: tuple[int, int]) -> tuple[float, Plane]:
@@ -83,7 +84,10 @@ def candidates(tile: Plane, shape: tuple[int, int], carrier: Carrier) -> list[ND
         spectrum = np.fft.rfft2(undone) * carrier.sync_spectrum
         correlation = np.asarray(np.fft.irfft2(spectrum, s=(TILE, TILE)), np.float32)
         origin = orientation.origin(shape)
-        whole.append(_place(undone, correlation, origin))
+        strength_there, moved = _place(undone, correlation, origin)
+        # A mark too faint to be synchronised may still be read where it must lie; then the sign
+        # of the correlation says nothing.
+        whole += [(strength_there, moved), (0.0, -moved)]
         strength = np.abs(correlation).ravel()
         for place in np.argpartition(strength, -_PEAKS_AN_ORIENTATION)[-_PEAKS_AN_ORIENTATION:]:
             position = divmod(int(place), TILE)
