@@ -80,16 +80,15 @@ class Digest:
 
 def _check_json(value: object) -> None:
     """Refuse what has no single canonical form: floats, huge integers, keys that are no text."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    if isinstance(value, bool | str | None):
         return
     if isinstance(value, int):
         if abs(value) > _MAX_JSON_INTEGER:
             raise InputError("an integer in canonical JSON must lie within 53 bits")
     elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise InputError("a key in canonical JSON must be text")
-            _check_json(item)
+        if not all(isinstance(key, str) for key in value):
+            raise InputError("a key in canonical JSON must be text")
+        _check_json(list(value.values()))
     elif isinstance(value, list | tuple):
         for item in value:
             _check_json(item)

@@ -98,9 +98,7 @@ def test_damaged_files():
 
 
 @pytest.mark.long
-def test_many_damaged_files(request):
-    if "long" not in request.config.option.markexpr:
-        pytest.skip("takes long; run with -m long")
+def test_many_damaged_files():
     for seed in range(2, 6):
         done = _run(LONG_ROUNDS // 4, seed)
         assert done.returncode == 0, done.stderr[-2000:]

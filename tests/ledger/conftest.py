@@ -18,15 +18,6 @@ OWNER = "0" * 31 + "1"
 SUBJECT = "sha256:" + "5a" * 32
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long measurements of this folder to whoever asks for them."""
-    if "long" in config.option.markexpr:
-        return
-    for item in items:
-        if item.get_closest_marker("long") and item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.skip(reason="long: run with -m long"))
-
-
 @pytest.fixture
 def log_key() -> SigningKey:
     return SigningKey(name="medseal.example/test", seed=bytes(range(32)))

@@ -87,7 +87,7 @@ def test_a_damaged_object_gives_no_output(
     workspace: Workspace, image_id: str, tmp_path: Path
 ) -> None:
     [address] = workspace.store.addresses()
-    path = workspace.path / "objects" / address[:2] / address[2:]
+    path = workspace.path / "objects" / address
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)

@@ -23,7 +23,7 @@ from medseal.vault import ImageRecord
 __all__ = ["SealOutcome", "seal"]
 
 # A commit costs a few flushes however many images it holds; more only delays the receipts.
-BATCH_IMAGES = 32
+BATCH_IMAGES = 64
 # Hashing, encryption and flushing release the interpreter, so a second thread hides them.
 WORKERS = 2
 _SALT_BYTES = 32

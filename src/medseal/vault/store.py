@@ -94,7 +94,8 @@ class BlobStore:
     def _path(self, address: str) -> Path:
         if not _ADDRESS.fullmatch(address):
             raise StorageError("object store: an address has 64 lower-case hex digits")
-        return self._folder / address[:2] / address[2:]
+        # One folder, no fan-out: a batch of names is then durable after one flush of it.
+        return self._folder / address
 
     def stage(self, data: bytes) -> StagedBlob:
         """Write and flush `data` under a temporary name.
@@ -126,16 +127,9 @@ class BlobStore:
     def publish(self, blobs: Iterable[StagedBlob]) -> None:
         """Make staged blobs visible; all names are durable on return."""
         with storage_errors("object store"):
-            touched: set[Path] = set()
             for blob in blobs:
-                target = self._path(blob.address)
-                if not target.parent.is_dir():
-                    target.parent.mkdir(mode=0o700, exist_ok=True)
-                    touched.add(self._folder)
-                blob.path.replace(target)
-                touched.add(target.parent)
-            for folder in touched:
-                sync_folder(folder)
+                blob.path.replace(self._path(blob.address))
+            sync_folder(self._folder)
 
     def discard(self, blob: StagedBlob) -> None:
         """Remove a staged blob that is not wanted after all."""
@@ -175,13 +169,11 @@ class BlobStore:
         with storage_errors("object store"):
             if path.is_file():
                 path.unlink()
-                sync_folder(path.parent)
+                sync_folder(self._folder)
 
     def addresses(self) -> Iterator[str]:
         """Yield the addresses of all published blobs."""
-        for folder in sorted(self._folder.iterdir()):
-            if folder.name != _INCOMING and folder.is_dir():
-                yield from (folder.name + path.name for path in sorted(folder.iterdir()))
+        yield from sorted(path.name for path in self._folder.iterdir() if path.name != _INCOMING)
 
     def sweep(self) -> int:
         """Remove what interrupted processes left staged; return how many files went.
