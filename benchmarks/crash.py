@@ -30,11 +30,11 @@ from medseal.pipeline.access import find_image
 from medseal.pipeline.open import unseal
 from medseal.pipeline.workspace import Workspace
 
-IMAGES_A_ROUND = 48
+# More than one batch, so that a kill can fall between two of them.
+IMAGES_A_ROUND = 150
 ROUNDS = 200
 QUICK_ROUNDS = 6
-# A start takes about this long, and sealing a round's images about as long again.
-LONGEST_LIFE_SECONDS = 2.5
+LONGEST_RUN_SECONDS = 120
 MARKER_BYTES = 24
 _COMMAND = [sys.executable, "-c", "from medseal.cli import main; main()"]
 
@@ -143,10 +143,15 @@ def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
         passphrase = secrets.token_hex(16)
         os.environ["MEDSEAL_PASSPHRASE"] = passphrase
         Workspace.create(home / "workspace", passphrase).close()
+        # How long a run takes that nobody kills.
+        make_images(home / "images", IMAGES_A_ROUND, generator)
+        start = time.monotonic()
+        seal_and_kill(home / "workspace", home / "images", LONGEST_RUN_SECONDS)
+        whole_run = time.monotonic() - start
         for number in range(rounds):
             images = home / f"images-{number}"
             markers = make_images(images, IMAGES_A_ROUND, generator)
-            life = float(generator.uniform(0.2, LONGEST_LIFE_SECONDS))
+            life = float(generator.uniform(0, 1.1 * whole_run))
             lines = seal_and_kill(home / "workspace", images, life)
             found = check_round(home / "workspace", passphrase, lines)
             found["plaintext_markers"] = plaintext_found(
@@ -158,6 +163,7 @@ def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
                 totals[kind] = totals.get(kind, 0) + count
     return {
         "rounds": rounds,
+        "seconds_of_a_run_that_is_not_killed": whole_run,
         "rounds_cut_short": interrupted,
         "acknowledged_images": acknowledged,
         "broken_promises": totals,
