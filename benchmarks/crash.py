@@ -61,9 +61,14 @@ def make_images(folder: Path, count: int, generator: np.random.Generator) -> lis
     return markers
 
 
-def seal_and_kill(workspace: Path, images: Path, life_seconds: float) -> list[dict[str, Any]]:
+def seal_and_kill(
+    workspace: Path, passphrase: str, images: Path, life_seconds: float
+) -> list[dict[str, Any]]:
     """Run `medseal seal --json`, kill it after a while, and return what it acknowledged."""
-    environment = os.environ | {"TMPDIR": str(workspace.parent / "tmp")}
+    environment = os.environ | {
+        "MEDSEAL_PASSPHRASE": passphrase,
+        "TMPDIR": str(workspace.parent / "tmp"),
+    }
     # The command is a constant of this file, its paths are ours.
     with subprocess.Popen(  # noqa: S603
         [*_COMMAND, "seal", str(images), "--json", "--workspace", str(workspace)],
@@ -141,18 +146,17 @@ def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
         home = Path(name)
         (home / "tmp").mkdir()
         passphrase = secrets.token_hex(16)
-        os.environ["MEDSEAL_PASSPHRASE"] = passphrase
         Workspace.create(home / "workspace", passphrase).close()
         # How long a run takes that nobody kills.
         make_images(home / "images", IMAGES_A_ROUND, generator)
         start = time.monotonic()
-        seal_and_kill(home / "workspace", home / "images", LONGEST_RUN_SECONDS)
+        seal_and_kill(home / "workspace", passphrase, home / "images", LONGEST_RUN_SECONDS)
         whole_run = time.monotonic() - start
         for number in range(rounds):
             images = home / f"images-{number}"
             markers = make_images(images, IMAGES_A_ROUND, generator)
             life = float(generator.uniform(0, 1.1 * whole_run))
-            lines = seal_and_kill(home / "workspace", images, life)
+            lines = seal_and_kill(home / "workspace", passphrase, images, life)
             found = check_round(home / "workspace", passphrase, lines)
             found["plaintext_markers"] = plaintext_found(
                 home / "workspace", markers

@@ -122,6 +122,8 @@ def test_a_full_disk_fails_the_image_and_keeps_the_rest(
         outcome = seal_one(workspace, mr_file)
     assert outcome.status == "failed"
     assert outcome.exit_code == 1
+    assert outcome.error is not None
+    assert str(mr_file) in outcome.error
     assert workspace.catalogue.pending() == []
     assert seal_one(workspace, mr_file).status == "sealed"
     workspace.ledger.audit()
@@ -136,3 +138,13 @@ def test_no_plaintext_and_no_identifier_in_the_workspace(
     assert data[3000:3032] not in everything
     assert b"CompressedSamples" not in everything  # its PatientName
     assert ct_file.name.encode() not in everything
+
+
+def test_only_the_owner_of_the_files_can_read_the_workspace(
+    workspace: Workspace, ct_file: Path
+) -> None:
+    seal_one(workspace, ct_file)
+    for path in workspace.path.rglob("*"):
+        public = path.name in ("log.vkey", "recipient.txt") or path.suffix == ".receipt"
+        assert public or path.stat().st_mode & 0o077 == 0, path.name
+    assert workspace.path.stat().st_mode & 0o077 == 0

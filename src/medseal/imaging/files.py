@@ -15,7 +15,7 @@ from medseal.errors import (
 )
 from medseal.imaging.limits import MAX_FILE_BYTES
 
-__all__ = ["read_file", "write_file"]
+__all__ = ["check_folder", "read_file", "write_file"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -86,6 +86,21 @@ def write_file(data: bytes, path: str | os.PathLike[str]) -> None:
             raise StorageFullError(message) from error
         reason = (error.strerror or type(error).__name__).lower()
         raise StorageError(f"{file}: {reason}; check the folder and its rights") from error
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse an output whose folder is missing, before any work is done for it.
+
+    Raises
+    ------
+    StorageError
+        The folder is missing or may not be written.
+    """
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise StorageError(f"{path}: no such folder; check the folder or make it")
+    if not os.access(folder, os.W_OK):
+        raise StorageError(f"{path}: the folder may not be written; check the folder's rights")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -196,6 +196,6 @@ def _failed(file: Path, error: MedsealError) -> SealOutcome:
         image_id=None,
         status="failed",
         receipt=None,
-        error=str(error),
+        error=str(error) if str(file) in str(error) else f"{file}: {error}",
         exit_code=error.exit_code,
     )

@@ -4,6 +4,7 @@ No name, identifier or plain digest of an image stands here. Every lookup value 
 a key that the keystore holds, and descriptions are sealed packages.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -191,6 +192,9 @@ class Catalogue:
     """
 
     def __init__(self, path: Path) -> None:
+        with contextlib.suppress(OSError):
+            # Made here so that nobody else may read it; a wrong path is reported below.
+            path.touch(mode=0o600, exist_ok=True)
         self._engine = sa.create_engine(
             f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
         )

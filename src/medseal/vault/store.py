@@ -89,7 +89,9 @@ class BlobStore:
         self._folder = folder
         self._incoming = folder / _INCOMING
         with storage_errors("object store"):
-            self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # One by one: `parents` would give the outer folder the default mode.
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._incoming.mkdir(mode=0o700, exist_ok=True)
 
     def _path(self, address: str) -> Path:
         if not _ADDRESS.fullmatch(address):
