@@ -115,8 +115,9 @@ def jpeg2000(image: MedicalImage, *, psnr_db: int) -> MedicalImage:
     for frame in image.stored_values:
         shifted = (frame.astype(np.int64) - int(least)).astype(cell)
         data = imagecodecs.jpeg2k_encode(
-            np.squeeze(shifted, axis=2) if image.samples == 1 else shifted,
+            shifted[:, :, 0] if image.samples == 1 else shifted,
             level=psnr_db,
+            bitspersample=image.bits_stored,
             reversible=False,
         )
         decoded = imagecodecs.jpeg2k_decode(data).reshape(frame.shape)
