@@ -242,6 +242,23 @@ def test_watermark_and_tamper_on_plain_files(medseal: Run, ct_file: Path) -> Non
     assert is_one_line(medseal(*check, ct_file).err)
 
 
+def test_cipher_with_a_passphrase_and_for_a_recipient(medseal: Run, tmp_path: Path) -> None:
+    [made] = medseal("init", "--json").json
+    Path("note.txt").write_bytes(b"any file at all")
+    for more in ([], ["--recipient", made["recipient"]]):
+        assert medseal("cipher", "encrypt", "note.txt", "--output", "sealed", *more).code == 0
+        assert b"any file" not in Path("sealed").read_bytes()
+        assert medseal("cipher", "decrypt", "sealed", "--output", "back").code == 0
+        assert Path("back").read_bytes() == b"any file at all"
+    data = bytearray(Path("sealed").read_bytes())
+    data[-1] ^= 1
+    Path("sealed").write_bytes(data)
+    finished = medseal("cipher", "decrypt", "sealed", "--output", "never")
+    assert finished.code == 1
+    assert is_one_line(finished.err)
+    assert not (tmp_path / "never").exists()
+
+
 @pytest.mark.usefixtures("image_id")
 def test_doctor_lists_what_works(medseal: Run) -> None:
     finished = medseal("doctor", "--json")
