@@ -36,6 +36,8 @@ _TINY = float(np.finfo(np.float32).tiny)
 _TOLERANCE = 0.002
 # Times the reader's answer to the marked frame is fed back.
 _FEEDBACK_ROUNDS = 2
+# A larger frame has margin to spare without.
+_FEEDBACK_PIXELS = 2**21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,22 +220,33 @@ def _affordable(host: _Host, plan: _Plan, heard: NDArray[np.float64]) -> NDArray
     return amplitude
 
 
+def _add_scaled(
+    frame: StoredValues, host: _Host, tile: Plane, levels: Levels
+) -> tuple[StoredValues, float, float]:
+    """Return the frame with the mark added, its mean squared error and its structural loss."""
+    rows, columns = host.shape.shape
+    wide = np.tile(tile, (1, -(-columns // TILE)))[:, :columns]
+    marked = np.empty_like(frame)
+    error = loss = 0.0
+    for _, _, here in strips(rows):
+        height = here.stop - here.start
+        change = np.tile(wide, (-(-height // TILE), 1))[:height] * host.shape[here]
+        marked[here] = levels.add(frame[here], change)
+        squared = levels.squared_error(frame[here], marked[here])
+        error += float(squared.sum())
+        loss += float(np.vdot(squared, host.visibility[here]))
+    return marked, error / (rows * columns), loss / (rows * columns)
+
+
 def _add(
     frame: StoredValues, host: _Host, tile: Plane, levels: Levels, allowed: _Allowed
 ) -> StoredValues:
     """Return the marked frame, scaled so that the rounded values keep both limits."""
-    rows, columns = host.shape.shape
-    repeats = (-(-rows // TILE), -(-columns // TILE))
-    change = np.tile(tile, repeats)[:rows, :columns] * host.shape
     scale, best = 1.0, frame
     highest = 0.0
     for _ in range(_ROUNDING_STEPS):
-        marked = levels.add(frame, change * np.float32(scale))
-        error = levels.squared_error(frame, marked)
-        used = max(
-            float(error.mean()) / allowed.error,
-            float(np.mean(error * host.visibility)) / allowed.ssim_loss,
-        )
+        marked, error, loss = _add_scaled(frame, host, tile * np.float32(scale), levels)
+        used = max(error / allowed.error, loss / allowed.ssim_loss)
         if highest < used <= 1:
             best, highest = marked, used
         if 1 - _TOLERANCE < used <= 1 or used == 0:
@@ -252,10 +265,11 @@ def _marked_frame(
     host = _host(frame, levels, allowed)
     plan = _plan(host, signs, pattern)
     heard = plan.heard(host.heard)
-    for feedback in range(_FEEDBACK_ROUNDS + 1):
+    rounds = _FEEDBACK_ROUNDS if host.shape.size <= _FEEDBACK_PIXELS else 0
+    for feedback in range(rounds + 1):
         amplitude = _affordable(host, plan, heard)
         marked = _add(frame, host, plan.tile(amplitude), levels, allowed)
-        if feedback < _FEEDBACK_ROUNDS:
+        if feedback < rounds:
             # What is heard beyond the linear answer (neighbouring carriers, moved weights,
             # rounding) belongs to the host in the next round.
             heard = plan.heard(folded_frame(marked, levels)) - amplitude * plan.response
