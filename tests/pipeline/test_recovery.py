@@ -9,6 +9,7 @@ import pytest
 from medseal.errors import LedgerError, StorageError, WorkspaceError, WrongPassphraseError
 from medseal.ledger import EmbeddedLedger, Receipt, verify
 from medseal.pipeline.access import find_image
+from medseal.pipeline.erase import erase
 from medseal.pipeline.open import unseal
 from medseal.pipeline.seal import seal
 from medseal.pipeline.workspace import Workspace
@@ -71,6 +72,26 @@ def test_every_step_leaves_the_old_state_or_the_new(
         assert receipt.opening is not None
         verify(receipt, workspace.ledger.vkey)
         workspace.ledger.audit()
+
+
+def test_an_interrupted_erasure_is_finished_by_the_next_one(
+    path: Path, passphrase: str, ct_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise Interrupted
+
+    with Workspace.open(path, passphrase) as workspace:
+        [outcome] = seal(workspace, [ct_file])
+        with monkeypatch.context() as patched:
+            patched.setattr(Catalogue, "erase", stop)
+            with pytest.raises(Interrupted):
+                erase(workspace, outcome.image_id or "")
+        finished = erase(workspace, outcome.image_id or "")
+        event = verify(finished.receipt.read_bytes(), workspace.ledger.vkey)
+        assert event.kind == "erase"
+        kinds = [event.kind for _, event in workspace.ledger.events()]
+        assert kinds.count("erase") == 1
+        assert workspace.catalogue.counts() == {"images.erased": 1}
 
 
 def test_a_lost_receipt_is_made_again(path: Path, passphrase: str, ct_file: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medseal.errors import UnknownImageError
-from medseal.ledger import EventKind
+from medseal.ledger import Action, EventKind
 from medseal.pipeline.access import find_image
 from medseal.pipeline.workspace import Workspace
 from medseal.vault import ImageRecord, erase_image
@@ -62,12 +62,25 @@ def erase_patient(workspace: Workspace, patient_id: str) -> Iterator[EraseOutcom
 
 
 def _erase(workspace: Workspace, record: ImageRecord) -> EraseOutcome:
-    receipt = workspace.record_event(
-        EventKind.ERASE, actor=workspace.owner, subject=record.commitment
-    )
+    receipt = _erasure_receipt(workspace, record)
     releases = workspace.catalogue.releases_of(record.image_id)
     for name in (record.image_id, *(release.release_id for release in releases)):
         # These receipts hold the salts.
         workspace.receipt_path(name).unlink(missing_ok=True)
     erase_image(record, workspace.catalogue, workspace.store)
     return EraseOutcome(image_id=record.image_id, releases=len(releases), receipt=receipt)
+
+
+def _erasure_receipt(workspace: Workspace, record: ImageRecord) -> Path:
+    """Record the erasure, or find the entry of one that was interrupted after its record."""
+    state = workspace.ledger.may(workspace.owner, record.commitment, Action.VIEW)
+    if state.reason != "erased":
+        return workspace.record_event(
+            EventKind.ERASE, actor=workspace.owner, subject=record.commitment
+        )
+    index = next(
+        index
+        for index, event in workspace.ledger.events()
+        if event.kind is EventKind.ERASE and event.subject == record.commitment
+    )
+    return workspace.keep_receipt(workspace.ledger.prove(index))
