@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from medseal import weights
 from medseal.classification.config import read_config
 from medseal.errors import ConfigurationError
 
@@ -17,6 +18,12 @@ limits = "none known"
 """
 
 
+def read_card(path):
+    """The figures of the shipped model; the configuration promises no others."""
+    [card] = [card for card in weights.models() if card.id == path.stem]
+    return card.metrics
+
+
 def read(tmp_path, text):
     path = tmp_path / "config.toml"
     path.write_text(text)
@@ -29,7 +36,8 @@ def test_shipped_configurations(path):
     assert config.id == path.stem
     head = path.read_text().split("id =")[0]
     assert f"# medseal train configs/{path.name} --data DIR --output DIR" in head
-    assert "# Expected: " in head
+    accuracy = "accuracy {:.3f} [{:.3f}, {:.3f}]".format(*read_card(path)["accuracy"])
+    assert f"# Expected: {accuracy}" in head
     assert "# Time: " in head
 
 
