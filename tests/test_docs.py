@@ -2,10 +2,12 @@
 
 import inspect
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pytest
 
 from benchmarks.__main__ import page
 from medseal import errors
@@ -102,6 +104,31 @@ def test_every_option_can_be_set_by_its_environment_variable() -> None:
 def test_every_command_has_a_file_of_its_own_name() -> None:
     folder = ROOT / "src" / "medseal" / "cli"
     assert all((folder / f"{name}.py").is_file() for name in COMMANDS)
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    for block in re.findall(r"^```(?:sh|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("medseal "):
+                yield line.split("  #")[0].split()[1:]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))],
+    ids=lambda path: path.name,
+)
+def test_commands_in_the_documents_exist_with_their_options(document: Path) -> None:
+    for words in commands_in(document.read_text()):
+        command: click.Command = cli
+        rest = list(words)
+        while isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), rest.pop(0))
+            assert found is not None, f"{document.name}: medseal {' '.join(words)}"
+            command = found
+        known = {name for parameter in command.params for name in parameter.opts}
+        used = {word.split("=")[0] for word in rest if word.startswith("--")}
+        assert used <= known | {"--help"}, f"{document.name}: medseal {' '.join(words)}"
 
 
 def test_every_page_that_is_linked_exists() -> None:

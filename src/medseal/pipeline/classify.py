@@ -157,7 +157,7 @@ def write_explanation(image: MedicalImage, classifier: Classifier, path: Path) -
 
     Raises
     ------
-    ConfigurationError
+    ModelMismatchError
         The model has no convolution to explain.
     StorageError
         The file cannot be written.
