@@ -43,8 +43,9 @@ def test_round_trip_of_any_grey_instance(data):
     dtype = np.dtype(data.draw(st.sampled_from(["u1", "i1", "<u2", "<i2", "<u4", "<i4"])))
     shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)))
     values = data.draw(arrays(dtype, shape))
-    low, high = int(values.min()), int(values.max())
-    least = max(high.bit_length(), (low + 1 if low < 0 else low).bit_length())
+    # Two's complement: -8 to 7 need three bits and the sign.
+    extremes = (int(values.min()), int(values.max()))
+    least = max((~value if value < 0 else value).bit_length() for value in extremes)
     least = max(least + (dtype.kind == "i"), 1 + (dtype.kind == "i"))
     bits = data.draw(st.integers(least, dtype.itemsize * 8))
     made = read_bytes(dicom_bytes(dicom_dataset(values, bits)), name="x")

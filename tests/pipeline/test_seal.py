@@ -1,5 +1,8 @@
 """Sealing: every outcome is durable, duplicates are named, failures cost nobody else."""
 
+import importlib
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from medseal.pipeline.open import unseal
 from medseal.pipeline.seal import SealOutcome, seal
 from medseal.pipeline.workspace import Workspace
 from medseal.vault import store as store_module
+
+seal_module = importlib.import_module("medseal.pipeline.seal")
 
 
 def seal_one(workspace: Workspace, file: Path) -> SealOutcome:
@@ -104,6 +109,25 @@ def test_more_than_one_batch(
     assert {outcome.status for outcome in outcomes} == {"sealed"}
     assert len(workspace.catalogue.images()) == 70
     workspace.ledger.audit()
+
+
+def test_a_decoder_that_crashes_costs_one_file(
+    workspace: Workspace, ct_file: Path, mr_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = seal_module.read_with_digests
+
+    def crash(data: bytes, *, name: str) -> object:
+        if name == str(ct_file):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(data, name=name)
+
+    # The workers are forked, so they inherit this.
+    monkeypatch.setattr(seal_module, "read_with_digests", crash)
+    crashed, sealed = seal(workspace, [ct_file, mr_file])
+    assert (crashed.status, crashed.exit_code) == ("failed", 2)
+    assert crashed.error is not None
+    assert "crashed" in crashed.error
+    assert sealed.status == "sealed"
 
 
 def test_a_full_disk_fails_the_image_and_keeps_the_rest(

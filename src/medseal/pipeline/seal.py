@@ -1,32 +1,30 @@
 """Seal images: read, digest, fingerprint, encrypt, store, commit to the ledger."""
 
 import secrets
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from medseal.errors import MedsealError
+from medseal.errors import MedsealError, UnreadableImageError
 from medseal.imaging import read_with_digests
 from medseal.imaging.files import read_file
-from medseal.ledger import Event, EventKind, Opening, now_ms
+from medseal.ledger import Event, EventKind, Opening, new_salt, now_ms
 from medseal.ledger import commit as commitment
 from medseal.pipeline.commit import Entry, commit
 from medseal.pipeline.records import SealedRecord, image_context
+from medseal.pipeline.workers import Crashed, in_order
 from medseal.pipeline.workspace import Workspace
 from medseal.protection.encryption import seal as seal_package
 from medseal.protection.tamper import fingerprint
-from medseal.vault import ImageRecord
+from medseal.vault import ImageRecord, StagedBlob
 
 __all__ = ["SealOutcome", "seal"]
 
 # A commit costs a few flushes however many images it holds; more only delays the receipts.
 BATCH_IMAGES = 64
-# Hashing, encryption and flushing release the interpreter, so a second thread hides them.
 WORKERS = 2
-_SALT_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +55,29 @@ class SealOutcome:
     exit_code: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A file that is read, checked, encrypted and staged, and not yet visible."""
+
+    record: ImageRecord
+    opening: Opening
+    blob: StagedBlob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """A file that cannot be sealed; errors with arguments do not travel between processes."""
+
+    message: str
+    exit_code: int
+
+
 def seal(workspace: Workspace, files: Iterable[Path]) -> Iterator[SealOutcome]:
     """Seal every file and yield its outcome once it is durable, in the order given.
 
-    A file that cannot be read yields ``failed`` and the others go on. Every outcome that was
-    yielded survives a crash; the rest is as if it had not been tried.
+    A file that cannot be read yields ``failed`` and the others go on, even where a decoder takes
+    its process down. Every outcome that was yielded survives a crash; the rest is as if it had
+    not been tried.
 
     Parameters
     ----------
@@ -70,119 +86,110 @@ def seal(workspace: Workspace, files: Iterable[Path]) -> Iterator[SealOutcome]:
     files
         Image files of any readable format.
     """
-    waiting: deque[tuple[Path, Future[Entry]]] = deque()
-    source = iter(files)
-    with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="seal") as pool:
-        try:
-            while True:
-                for file in islice(source, 2 * BATCH_IMAGES - len(waiting)):
-                    waiting.append((file, pool.submit(_prepare, workspace, file)))
-                if not waiting:
-                    return
-                batch = [waiting.popleft() for _ in range(min(BATCH_IMAGES, len(waiting)))]
-                yield from _commit_batch(workspace, batch)
-        finally:
-            for _, future in waiting:
-                future.cancel()
+    prepared = in_order(
+        partial(_prepare, workspace), files, workers=WORKERS, window=2 * BATCH_IMAGES
+    )
+    while batch := list(islice(prepared, BATCH_IMAGES)):
+        yield from _commit_batch(workspace, batch)
 
 
-def _prepare(workspace: Workspace, file: Path) -> Entry:
-    """Return the entry of one file, its package staged; nothing is visible yet."""
+def _prepare(workspace: Workspace, file: Path) -> _Prepared | _Failed:
+    try:
+        return _stage(workspace, file)
+    except MedsealError as error:
+        return _Failed(message=str(error), exit_code=error.exit_code)
+    except MemoryError:
+        message = f"{file}: not enough memory to decode it; seal it on a larger machine"
+        return _Failed(message=message, exit_code=UnreadableImageError.exit_code)
+
+
+def _stage(workspace: Workspace, file: Path) -> _Prepared:
+    """Return one file as it goes into the workspace, its package staged.
+
+    Runs in a worker: it reads the workspace's keys and writes to the store, nothing else.
+    """
     data = read_file(file)
     image, digests = read_with_digests(data, name=str(file))
     image_id = secrets.token_hex(16)
-    salt = secrets.token_bytes(_SALT_BYTES)
-    opening = Opening(salt=salt, values=digests.values, metadata=digests.dataset)
+    opening = Opening(salt=new_salt(), values=digests.values, metadata=digests.dataset)
     subject = str(commitment(opening.salt, opening.values, opening.metadata))
     recipient = workspace.identity.recipient
     sealed_record = SealedRecord(
         subject=image_id,
-        salt=salt,
+        salt=opening.salt,
         digests=digests,
         fingerprint=fingerprint(image, workspace.keys.fingerprint, values=digests.values),
     ).to_sealed(recipient)
     package = seal_package(data, [recipient], associated_data=image_context(image_id, image))
     blob = workspace.store.stage(package.to_bytes())
-    event = Event.new(EventKind.SEAL, actor=workspace.owner, subject=subject)
+    keys = workspace.keys
     record = ImageRecord(
         image_id=image_id,
         state="pending",
         package=blob.address,
         size_bytes=blob.size_bytes,
-        identity_key=workspace.keys.identity_key(digests),
-        values_key=workspace.keys.values_key(digests.values),
-        instance_key=workspace.keys.instance_key(image),
-        geometry_key=workspace.keys.geometry_key(image),
-        patient_key=workspace.keys.patient_key(str(image.attributes.get("PatientID", ""))),
+        identity_key=keys.identity_key(digests),
+        values_key=keys.values_key(digests.values),
+        instance_key=keys.instance_key(image),
+        geometry_key=keys.geometry_key(image),
+        patient_key=keys.patient_key(str(image.attributes.get("PatientID", ""))),
         sealed_record=sealed_record,
         commitment=subject,
-        leaf=event.leaf(),
+        leaf=Event.new(EventKind.SEAL, actor=workspace.owner, subject=subject).leaf(),
         created_ms=now_ms(),
     )
-    return Entry(record=record, event=event, opening=opening, blob=blob)
+    return _Prepared(record=record, opening=opening, blob=blob)
 
 
 def _commit_batch(
-    workspace: Workspace, batch: Sequence[tuple[Path, Future[Entry]]]
+    workspace: Workspace, batch: Sequence[tuple[Path, _Prepared | _Failed | Crashed]]
 ) -> Iterator[SealOutcome]:
     """Commit what could be prepared and yield the outcome of every file of the batch."""
-    prepared = [(file, _result(future)) for file, future in batch]
-    entries = [entry for _, entry in prepared if isinstance(entry, Entry)]
+    ready = [item for _, item in batch if isinstance(item, _Prepared)]
     try:
         with workspace.lock():
-            fresh, known = _without_known(workspace, entries)
-            receipts = commit(workspace, fresh)
+            fresh, known = _without_known(workspace, ready)
+            receipts = commit(workspace, [_entry(item) for item in fresh])
     except MedsealError as error:
-        for entry in entries:
-            _discard(workspace, entry)
-        for file, _ in prepared:
-            yield _failed(file, error)
+        for staged in ready:
+            workspace.store.discard(staged.blob)
+        for file, _ in batch:
+            yield _failed(file, _Failed(message=str(error), exit_code=error.exit_code))
         return
-    written = {id(entry): receipt for entry, receipt in zip(fresh, receipts, strict=True)}
-    for file, item in prepared:
-        if isinstance(item, MedsealError):
+    written = {item.record.image_id: receipt for item, receipt in zip(fresh, receipts, strict=True)}
+    for file, item in batch:
+        if not isinstance(item, _Prepared):
             yield _failed(file, item)
-        elif id(item) in written:
-            yield _done(file, _image_record(item).image_id, "sealed", written[id(item)])
+            continue
+        image_id = item.record.image_id
+        if image_id in written:
+            yield _done(file, image_id, "sealed", written[image_id])
         else:
-            record = known[id(item)]
+            record = known[image_id]
             receipt = workspace.receipt_of(record)
             yield _done(file, record.image_id, "already-sealed", receipt)
 
 
-def _result(future: Future[Entry]) -> Entry | MedsealError:
-    try:
-        return future.result()
-    except MedsealError as error:
-        return error
-
-
-def _discard(workspace: Workspace, entry: Entry) -> None:
-    if entry.blob is not None:
-        workspace.store.discard(entry.blob)
-
-
-def _image_record(entry: Entry) -> ImageRecord:
-    if not isinstance(entry.record, ImageRecord):
-        raise TypeError("sealing makes image records")
-    return entry.record
+def _entry(item: _Prepared) -> Entry:
+    event = Event.parse(item.record.leaf)
+    return Entry(record=item.record, event=event, opening=item.opening, blob=item.blob)
 
 
 def _without_known(
-    workspace: Workspace, entries: Sequence[Entry]
-) -> tuple[list[Entry], dict[int, ImageRecord]]:
-    """Split off the entries whose image is sealed already, here or earlier in the batch."""
-    keys = [_image_record(entry).identity_key or b"" for entry in entries]
+    workspace: Workspace, ready: Sequence[_Prepared]
+) -> tuple[list[_Prepared], dict[str, ImageRecord]]:
+    """Split off what is sealed already, here or earlier in the batch, by its new image id."""
+    keys = [item.record.identity_key or b"" for item in ready]
     sealed = workspace.catalogue.sealed_identities(keys)
-    fresh: list[Entry] = []
-    known: dict[int, ImageRecord] = {}
-    for key, entry in zip(keys, entries, strict=True):
+    fresh: list[_Prepared] = []
+    known: dict[str, ImageRecord] = {}
+    for key, item in zip(keys, ready, strict=True):
         if key in sealed:
-            known[id(entry)] = sealed[key]
-            _discard(workspace, entry)
+            known[item.record.image_id] = sealed[key]
+            workspace.store.discard(item.blob)
         else:
-            sealed[key] = _image_record(entry)
-            fresh.append(entry)
+            sealed[key] = item.record
+            fresh.append(item)
     return fresh, known
 
 
@@ -190,12 +197,17 @@ def _done(file: Path, image_id: str, status: str, receipt: Path) -> SealOutcome:
     return SealOutcome(file=file, image_id=image_id, status=status, receipt=receipt)
 
 
-def _failed(file: Path, error: MedsealError) -> SealOutcome:
+def _failed(file: Path, reason: _Failed | Crashed) -> SealOutcome:
+    if isinstance(reason, Crashed):
+        message = f"{file}: a decoder crashed on it; fetch the file again from its source"
+        exit_code = UnreadableImageError.exit_code
+    else:
+        message, exit_code = reason.message, reason.exit_code
     return SealOutcome(
         file=file,
         image_id=None,
         status="failed",
         receipt=None,
-        error=str(error) if str(file) in str(error) else f"{file}: {error}",
-        exit_code=error.exit_code,
+        error=message if str(file) in message else f"{file}: {message}",
+        exit_code=exit_code,
     )

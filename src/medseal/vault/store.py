@@ -88,6 +88,8 @@ class BlobStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._incoming = folder / _INCOMING
+        # Of the process that opened the store; its forked workers stage in its name.
+        self._owner = os.getpid()
         with storage_errors("object store"):
             # One by one: `parents` would give the outer folder the default mode.
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -111,7 +113,7 @@ class BlobStore:
         """
         if len(data) > MAX_BLOB_BYTES:
             raise StorageError(f"object store: a blob may have {MAX_BLOB_BYTES} bytes at most")
-        path = self._incoming / f"{os.getpid()}-{secrets.token_hex(12)}"
+        path = self._incoming / f"{self._owner}-{secrets.token_hex(12)}"
         address = hashlib.sha256(data).hexdigest()
         with storage_errors("object store"):
             try:
