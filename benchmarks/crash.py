@@ -10,11 +10,13 @@ import json
 import os
 import secrets
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ from medseal.pipeline.workspace import Workspace
 IMAGES_A_ROUND = 150
 ROUNDS = 200
 QUICK_ROUNDS = 6
+# Then a new workspace, so that the checks after each round stay short.
+ROUNDS_A_WORKSPACE = 20
 LONGEST_RUN_SECONDS = 120
 MARKER_BYTES = 24
 _COMMAND = [sys.executable, "-c", "from medseal.cli import main; main()"]
@@ -131,47 +135,61 @@ def _unreferenced_or_damaged(workspace: Workspace) -> int:
     return len(known ^ stored)
 
 
-def plaintext_found(folder: Path, markers: Sequence[bytes]) -> int:
-    """Return how many markers stand in any file below `folder`."""
-    content = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+def plaintext_found(folder: Path, markers: Sequence[bytes], *, since: float) -> int:
+    """Return how many markers stand in any file below `folder` that was written since a time."""
+    content = b"".join(
+        path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.stat().st_mtime >= since
+    )
     return sum(marker in content for marker in markers)
 
 
 def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
     """Kill `rounds` times and return the broken promises and the counts behind them."""
     generator = np.random.default_rng(seed)
-    totals: dict[str, int] = {}
+    totals: Counter[str] = Counter()
     acknowledged = interrupted = 0
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         (home / "tmp").mkdir()
         passphrase = secrets.token_hex(16)
-        Workspace.create(home / "workspace", passphrase).close()
-        # How long a run takes that nobody kills.
-        make_images(home / "images", IMAGES_A_ROUND, generator)
-        start = time.monotonic()
-        seal_and_kill(home / "workspace", passphrase, home / "images", LONGEST_RUN_SECONDS)
-        whole_run = time.monotonic() - start
+        whole_run = _whole_run_seconds(home, passphrase, generator)
         for number in range(rounds):
-            images = home / f"images-{number}"
+            workspace = home / f"workspace-{number // ROUNDS_A_WORKSPACE}"
+            if not workspace.exists():
+                Workspace.create(workspace, passphrase).close()
+            images = home / "images"
             markers = make_images(images, IMAGES_A_ROUND, generator)
+            since = time.time() - 1
             life = float(generator.uniform(0, 1.1 * whole_run))
-            lines = seal_and_kill(home / "workspace", passphrase, images, life)
-            found = check_round(home / "workspace", passphrase, lines)
-            found["plaintext_markers"] = plaintext_found(
-                home / "workspace", markers
-            ) + plaintext_found(home / "tmp", markers)
+            lines = seal_and_kill(workspace, passphrase, images, life)
+            totals.update(check_round(workspace, passphrase, lines))
+            totals["plaintext_markers"] += sum(
+                plaintext_found(folder, markers, since=since)
+                for folder in (workspace, home / "tmp")
+            )
             acknowledged += len(lines)
             interrupted += len(lines) < IMAGES_A_ROUND
-            for kind, count in found.items():
-                totals[kind] = totals.get(kind, 0) + count
+            shutil.rmtree(images)
     return {
         "rounds": rounds,
         "seconds_of_a_run_that_is_not_killed": whole_run,
         "rounds_cut_short": interrupted,
         "acknowledged_images": acknowledged,
-        "broken_promises": totals,
+        "broken_promises": dict(totals),
     }
+
+
+def _whole_run_seconds(home: Path, passphrase: str, generator: np.random.Generator) -> float:
+    """Return how long sealing takes that nobody kills."""
+    Workspace.create(home / "first", passphrase).close()
+    make_images(home / "first-images", IMAGES_A_ROUND, generator)
+    start = time.monotonic()
+    lines = seal_and_kill(home / "first", passphrase, home / "first-images", LONGEST_RUN_SECONDS)
+    if len(lines) != IMAGES_A_ROUND:
+        raise RuntimeError("a run that nobody kills did not seal every image")
+    return time.monotonic() - start
 
 
 def main(argv: Sequence[str] | None = None) -> None:
