@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_ARGUMENTS ?=
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format docs bench clean
 
 demo: $(READY)  ## seal, release, attack, verify, open and classify real images; writes medseal-demo/report.html
 	$(BIN)/medseal demo --output medseal-demo $(DEMO_ARGUMENTS)
@@ -22,6 +22,11 @@ check: $(READY)  ## format, lint, types, layers
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY)  ## the pages and the tree that are made from the code and the results
+	$(BIN)/python tests/test_readme.py
+	PYTHONPATH=. $(BIN)/python tests/test_docs.py
+	$(BIN)/python -m benchmarks --page
 
 bench: $(READY)  ## the measurements behind benchmarks/results
 	$(BIN)/python -m benchmarks

@@ -8,6 +8,7 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,106 @@ again.
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A figure that was asked for.
+
+    Attributes
+    ----------
+    text
+        In words.
+    result, path
+        Where it stands; a mapping there counts as the sum of its values.
+    least, most
+        Bounds, either may be None.
+    """
+
+    text: str
+    result: str
+    path: str
+    least: float | None = None
+    most: float | None = None
+
+
+_CNN = "models.five-layer-cnn-brain-mri.figures.accuracy.estimate"
+TARGETS = (
+    Target(text="kill -9 during seal: rounds", result="crash", path="rounds", least=200),
+    Target(
+        text="kill -9 during seal: promises broken", result="crash", path="broken_promises", most=0
+    ),
+    Target(
+        text="sealed, then opened: files that differ",
+        result="roundtrip",
+        path="sealed_and_opened.different_count",
+        most=0,
+    ),
+    Target(
+        text="durable receipt, median, ms",
+        result="ledger",
+        path="receipts.receipt.p50_ms",
+        most=5,
+    ),
+    Target(
+        text="durable receipt, 99th percentile, ms",
+        result="ledger",
+        path="receipts.receipt.p99_ms",
+        most=25,
+    ),
+    Target(
+        text="offline verification in a log of a million, 99th percentile, ms",
+        result="ledger",
+        path="log.verify_offline.p99_ms",
+        most=2,
+    ),
+    Target(
+        text="seal of 1,000 images, times the plain loop",
+        result="throughput",
+        path="seal.ratio_of_totals",
+        most=2,
+    ),
+    Target(text="five-layer CNN, test accuracy", result="classification", path=_CNN, least=0.92),
+    *(
+        Target(text=f"{name}: accepted", result="integrity", path=f"{path}.accepted", most=0)
+        for name, path in (
+            ("one bit flipped in a package", "package_bits"),
+            ("package cut, reordered, with another's header", "package_cut_reordered_exchanged"),
+            ("one bit flipped in a receipt", "receipt_bits"),
+            ("one bit flipped in a checkpoint", "checkpoint_bits"),
+        )
+    ),
+    Target(
+        text="medseal --help, seconds, minimum",
+        result="startup",
+        path="help_seconds_minimum",
+        most=0.5,
+    ),
+)
+
+
+def summary(stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the table of what was asked beside what was measured."""
+    rows = ["## At a glance\n", "| figure | asked | measured | |\n|---|---|---|---|"]
+    for target in TARGETS:
+        if target.result not in stored:
+            continue
+        value: Any = stored[target.result]["result"]
+        for name in target.path.split("."):
+            value = value[name]
+        number = sum(value.values()) if isinstance(value, Mapping) else value
+        met = (target.least is None or number >= target.least) and (
+            target.most is None or number <= target.most
+        )
+        asked = f"at least {target.least}" if target.most is None else f"at most {target.most}"
+        rows.append(f"| {target.text} | {asked} | {number:.4g} | {'met' if met else 'not met'} |")
+    return [*rows, ""]
+
+
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield the leaves of nested results as dotted names and texts."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value.keys() == {"estimate", "low", "high"}:
+        estimate, low, high = value["estimate"], value["low"], value["high"]
+        yield prefix, f"{estimate:.4g} [{low:.4g}, {high:.4g}]"
+    elif isinstance(value, Mapping):
         for name, item in value.items():
             yield from flat(item, f"{prefix}.{name}" if prefix else str(name))
     elif isinstance(value, float):
@@ -50,11 +148,13 @@ def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def page(folder: Path = RESULTS) -> str:
     """Return the text of docs/results.md."""
-    parts = [_HEAD]
-    for path in sorted(folder.glob("*.json")):
-        if path.name.endswith(".quick.json"):
-            continue
-        stored = json.loads(path.read_text())
+    results = {
+        path.stem: json.loads(path.read_text())
+        for path in sorted(folder.glob("*.json"))
+        if not path.name.endswith(".quick.json")
+    }
+    parts = [_HEAD, *summary(results)]
+    for stored in results.values():
         machine, versions = stored["machine"], stored["versions"]
         module = importlib.import_module(f"benchmarks.{stored['name']}")
         parts.append(f"## {stored['name']}\n")

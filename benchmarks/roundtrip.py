@@ -85,24 +85,27 @@ def seal_and_open(files: Sequence[Path], images: dict[Path, MedicalImage]) -> di
                     continue
                 opened = home / "opened"
                 open_image(workspace, outcome.image_id, opened)
-                if opened.read_bytes() == outcome.file.read_bytes():
-                    same_bytes += 1
-                if same(read(opened), images[outcome.file]):
-                    same_values += 1
-                else:
+                equal_bytes = opened.read_bytes() == outcome.file.read_bytes()
+                equal_values = same(read(opened), images[outcome.file])
+                same_bytes += equal_bytes
+                same_values += equal_values
+                if not (equal_bytes and equal_values):
                     different.append(outcome.file.name)
     return {
         "statuses": dict(statuses),
         "opened_with_equal_bytes": same_bytes,
         "opened_with_equal_values": same_values,
         "different": different,
+        "different_count": len(different),
     }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the measurement and write ``roundtrip.json``."""
     chosen = arguments(__doc__.splitlines()[0]).parse_args(argv)
-    files = list(find_image_files([chosen.data])) if chosen.data else packaged_files()
+    files = packaged_files()
+    if chosen.data is not None:
+        files += find_image_files([chosen.data])
     files = files[:QUICK_FILES] if chosen.quick else files
     images: dict[Path, MedicalImage] = {}
     unreadable: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The reference pages are what the code says; run this file to write them anew."""
+"""The reference pages are what the code says; `make docs` writes them anew."""
 
 import inspect
 import os
@@ -70,17 +70,15 @@ PAGES = {"command-line.md": command_line_page, "errors.md": errors_page}
 
 
 def test_the_command_line_page_is_current() -> None:
-    assert (REFERENCE / "command-line.md").read_text() == command_line_page(), (
-        "run: python tests/test_docs.py"
-    )
+    assert (REFERENCE / "command-line.md").read_text() == command_line_page(), "run: make docs"
 
 
 def test_the_errors_page_is_current() -> None:
-    assert (REFERENCE / "errors.md").read_text() == errors_page(), "run: python tests/test_docs.py"
+    assert (REFERENCE / "errors.md").read_text() == errors_page(), "run: make docs"
 
 
 def test_the_results_page_is_current() -> None:
-    assert (ROOT / "docs" / "results.md").read_text() == page(), "run: python -m benchmarks --page"
+    assert (ROOT / "docs" / "results.md").read_text() == page(), "run: make docs"
 
 
 def test_every_error_is_in_all() -> None:

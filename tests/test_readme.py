@@ -1,4 +1,4 @@
-"""The tree in README.md is the tree on disk; run this file to write it anew."""
+"""The tree in README.md is the tree on disk; `make docs` writes it anew."""
 
 import ast
 import re
@@ -43,7 +43,7 @@ def with_tree(text: str) -> str:
 
 def test_the_tree_in_the_readme_is_the_tree_on_disk() -> None:
     text = README.read_text()
-    assert text == with_tree(text), "run: python tests/test_readme.py"
+    assert text == with_tree(text), "run: make docs"
 
 
 if __name__ == "__main__":
