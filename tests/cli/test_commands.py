@@ -268,6 +268,21 @@ def test_doctor_lists_what_works(medseal: Run) -> None:
     assert any("JPEG 2000" in name for name in names)
 
 
+@pytest.mark.parametrize("arguments", [["classify", "x.png"], ["train", "x", "--data", "."]])
+def test_without_the_extra_a_command_says_what_to_install(arguments: list[str]) -> None:
+    script = (
+        "import sys\nsys.modules['torch'] = None\n"
+        f"from medseal.cli import main\nmain({arguments!r})\n"
+    )
+    # The command is a constant of this file.
+    finished = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 2
+    assert is_one_line(finished.stderr)
+    assert "medseal[learn]" in finished.stderr
+
+
 def test_help_and_import_load_neither_numpy_nor_torch() -> None:
     script = (
         "import sys, medseal\n"

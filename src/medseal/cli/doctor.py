@@ -19,7 +19,6 @@ _OPTIONAL = {
     "cv2": "classify, train and evaluate need it",
     "sklearn": "training the linear SVM needs it",
     "skimage": "the linear SVM needs it",
-    "safetensors": "models need it",
 }
 _DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
@@ -74,8 +73,6 @@ def _optional_parts() -> list[tuple[str, str, str]]:
 
 
 def _models() -> list[tuple[str, str, str]]:
-    if find_spec("safetensors") is None:
-        return []
     rows = []
     for card in weights.models():
         weights.load(card.id)

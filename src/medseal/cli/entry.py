@@ -33,6 +33,8 @@ COMMANDS = {
     "doctor": "Check codecs, optional parts, models and the workspace.",
 }
 INTERRUPTED = 130
+# What the extra brings: the core installs and works without it.
+_LEARN = frozenset({"cv2", "skimage", "sklearn", "torch"})
 
 
 class LazyGroup(click.Group):
@@ -93,15 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         code = InputError.exit_code
-    except click.ClickException as error:
-        hint = "see --help"
-        if isinstance(error, click.UsageError) and error.ctx is not None:
-            hint = f"see '{error.ctx.command_path} --help'"
-        _say(f"{error.format_message().rstrip('.')}; {hint}")
-        code = InputError.exit_code
-    except MedsealError as error:
-        _say(str(error))
-        code = error.exit_code
+    except (click.ClickException, MedsealError, ModuleNotFoundError) as error:
+        code = _report(error)
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; run the same command again to go on")
         code = INTERRUPTED
@@ -110,6 +105,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: click.ClickException | MedsealError | ModuleNotFoundError) -> int:
+    """Say an expected error in one line and return its exit code."""
+    if isinstance(error, MedsealError):
+        _say(str(error))
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        hint = "see --help"
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = f"see '{error.ctx.command_path} --help'"
+        _say(f"{error.format_message().rstrip('.')}; {hint}")
+        return InputError.exit_code
+    if (error.name or "").partition(".")[0] not in _LEARN:
+        raise error
+    _say(f"this command needs {error.name}; run: pip install 'medseal[learn]'")
+    return InputError.exit_code
 
 
 def _say(message: str) -> None:
