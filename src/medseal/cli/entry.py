@@ -1,13 +1,16 @@
 """Entry point: the table of commands, and errors as one line with an exit code."""
 
+import contextlib
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
 import click
 
 from medseal import __version__
-from medseal.errors import InputError, MedsealError
+from medseal.cli.options import say
+from medseal.errors import InputError, MedsealError, UnreachableError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -65,7 +68,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup)
 @click.version_option(__version__, prog_name="medseal")
 def cli() -> None:
     """Seal medical images, release watermarked copies, verify any copy, classify.
@@ -85,44 +88,62 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments
         Words after the program's name; those of the process when None.
     """
-    code: object = 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names may hold what the terminal's encoding cannot print.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    code: object
     try:
         code = cli.main(
             args=None if arguments is None else list(arguments),
             prog_name="medseal",
             standalone_mode=False,
         )
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
-        code = InputError.exit_code
     except (click.ClickException, MedsealError, ModuleNotFoundError) as error:
         code = _report(error)
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; run the same command again to go on")
+        say("interrupted; run the same command again to go on")
         code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away, as in `medseal seal ... | head`.
-        sys.stderr.close()
-        code = 1
+    except (OSError, MemoryError) as error:
+        code = _report_system(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _report(error: click.ClickException | MedsealError | ModuleNotFoundError) -> int:
     """Say an expected error in one line and return its exit code."""
     if isinstance(error, MedsealError):
-        _say(str(error))
+        say(str(error))
         return error.exit_code
     if isinstance(error, click.ClickException):
-        hint = "see --help"
-        if isinstance(error, click.UsageError) and error.ctx is not None:
-            hint = f"see '{error.ctx.command_path} --help'"
-        _say(f"{error.format_message().rstrip('.')}; {hint}")
-        return InputError.exit_code
+        return _report_usage(error)
     if (error.name or "").partition(".")[0] not in _LEARN:
         raise error
-    _say(f"this command needs {error.name}; run: pip install 'medseal[learn]'")
+    say(f"this command needs {error.name}; run: pip install 'medseal[learn]'")
     return InputError.exit_code
 
 
-def _say(message: str) -> None:
-    click.echo(f"medseal: {' '.join(message.split())}", err=True)
+def _report_usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return InputError.exit_code
+    hint = "see --help"
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"see '{error.ctx.command_path} --help'"
+    say(f"{' '.join(error.format_message().split()).rstrip('.')}; {hint}")
+    return InputError.exit_code
+
+
+def _report_system(error: OSError | MemoryError) -> int:
+    """Say what the system refused where no part had a better word for it."""
+    if isinstance(error, MemoryError):
+        say("not enough memory; run the same command again on a larger machine")
+        return UnreachableError.exit_code
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output went away, as in `medseal seal ... | head`.
+        sys.stderr.close()
+        return UnreachableError.exit_code
+    reason = (error.strerror or type(error).__name__).lower()
+    say(f"{error.filename or 'output'}: {reason}; mend that and run the same command again")
+    # What could not be written now could not be written at exit either.
+    with contextlib.suppress(OSError):
+        sys.stdout.close()
+    return UnreachableError.exit_code
