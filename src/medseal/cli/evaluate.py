@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from medseal.classification.evaluation import evaluate
+from medseal.cli.figures import figure_lines
 from medseal.cli.options import FILE, Common, common, emit, option
 
 
@@ -22,4 +23,4 @@ from medseal.cli.options import FILE, Common, common, emit, option
 def command(options: Common, model: str, data: Path, split: str) -> None:
     """Evaluate MODEL (an id, or a folder with weights and card); intervals are by group."""
     result = evaluate(model, data, split=split)
-    emit(options, result, "\n".join(f"{name}: {value}" for name, value in result.items()))
+    emit(options, result, "\n".join([model, *figure_lines(result)]))

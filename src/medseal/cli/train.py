@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from medseal.classification.train import train
+from medseal.cli.figures import figure_lines
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
 
 
@@ -18,5 +19,5 @@ def command(options: Common, config: Path, data: Path, output: Path) -> None:
     trained = train(config, data_dir=data, output_dir=output)
     value = {"model": str(trained.folder), "run": str(trained.run_folder)}
     figures = dict(trained.evaluation)
-    lines = [f"{trained.folder}: weights and card", *(f"{k}: {v}" for k, v in figures.items())]
+    lines = [f"{trained.folder}: weights and card", *figure_lines(figures)]
     emit(options, value | {"evaluation": figures}, "\n".join(lines))
