@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
-from medseal.cli.options import Common, common, emit, option
+from medseal.cli.options import Common, common, emit, option, say
 from medseal.errors import ConfigurationError
 from medseal.ledger import now_ms
 from medseal.pipeline import access
@@ -69,7 +69,7 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
         )
         receipt = access.grant(workspace, request)
     if request.until_ms is not None and request.until_ms <= now_ms():
-        click.echo("medseal: --until lies in the past, so this grant allows nothing", err=True)
+        say("--until lies in the past, so this grant allows nothing")
     emit(
         options,
         {"name": name, "image_id": image_id, "action": action, "receipt": str(receipt)},

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
-from medseal.imaging.files import check_folder, read_file, write_file
+from medseal.imaging.files import check_output, read_file, write_file
 from medseal.pipeline.workspace import Workspace
 from medseal.protection.encryption import (
     PassphraseIdentity,
@@ -33,7 +33,7 @@ def command() -> None:
 @common
 def encrypt_command(options: Common, file: Path, output: Path, recipients: tuple[str, ...]) -> None:
     """Encrypt FILE for recipients, or for the passphrase when none is given."""
-    check_folder(output)
+    check_output(output)
     data = read_file(file)
     wraps = (
         [Recipient.parse(text) for text in recipients]
@@ -55,7 +55,7 @@ def encrypt_command(options: Common, file: Path, output: Path, recipients: tuple
 @common
 def decrypt_command(options: Common, file: Path, output: Path) -> None:
     """Decrypt FILE with its passphrase, or with the identity of the workspace."""
-    check_folder(output)
+    check_output(output)
     package = SealedPackage.from_bytes(read_file(file))
     if any(isinstance(wrap, ScryptWrap) for wrap in package.header.wraps):
         data = open_package(package, PassphraseIdentity(options.passphrase()))

@@ -12,7 +12,7 @@ import click
 
 from medseal.errors import ConfigurationError
 
-__all__ = ["FILE", "Common", "argument_file", "common", "emit", "option"]
+__all__ = ["FILE", "Common", "argument_file", "common", "emit", "on_one_line", "option", "say"]
 
 FILE = click.Path(path_type=Path)
 MAX_PASSPHRASE_FILE_BYTES = 4096
@@ -95,6 +95,8 @@ def common(function: _Function) -> _Function:
     def wrapper(
         *args: Any, workspace: Path, passphrase_file: Path | None, as_json: bool, **kwargs: Any
     ) -> Any:
+        for value in kwargs.values():
+            _check_text(value)
         options = Common(workspace=workspace, passphrase_file=passphrase_file, json=as_json)
         return function(*args, options=options, **kwargs)
 
@@ -113,6 +115,18 @@ def common(function: _Function) -> _Function:
     return decorated  # type: ignore[no-any-return]
 
 
+def _check_text(value: object) -> None:
+    """Refuse words that are not text; paths may hold any bytes."""
+    words = value if isinstance(value, tuple) else (value,)
+    for word in words:
+        if isinstance(word, str) and not word.isascii():
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                message = f"'{on_one_line(word)}' is not UTF-8 text; type it again"
+                raise ConfigurationError(message) from None
+
+
 def argument_file(name: str, **settings: Any) -> Callable[[_Function], _Function]:
     """Declare an argument that is a path."""
     return click.argument(name, type=FILE, **settings)
@@ -121,6 +135,20 @@ def argument_file(name: str, **settings: Any) -> Callable[[_Function], _Function
 def emit(options: Common, value: Mapping[str, Any], text: str) -> None:
     """Print `value` as one JSON line, or `text` for a person."""
     if options.json:
-        click.echo(json.dumps(value, default=str, ensure_ascii=False))
+        # In ASCII: file names may hold bytes that are no text, which no encoding could print.
+        click.echo(json.dumps(value, default=str))
     elif text:
         click.echo(text)
+
+
+def on_one_line(text: str) -> str:
+    """Return `text` with each line break or unprintable character in it shown as an escape."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def say(message: str) -> None:
+    """Print one line of error or warning on stderr."""
+    click.echo(f"medseal: {on_one_line(message)}", err=True)

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from medseal.cli.options import Common, argument_file, common, emit
+from medseal.cli.options import Common, argument_file, common, emit, on_one_line, say
 from medseal.imaging.formats import find_image_files
 from medseal.pipeline.seal import SealOutcome, seal
 from medseal.pipeline.workspace import Workspace
@@ -57,7 +57,7 @@ def _progress(options: Common, total: int) -> Progress:
 
 def _report(options: Common, outcome: SealOutcome) -> None:
     if outcome.error is not None:
-        click.echo(f"medseal: {outcome.error}", err=True)
+        say(outcome.error)
     emit(
         options,
         {
@@ -67,5 +67,5 @@ def _report(options: Common, outcome: SealOutcome) -> None:
             "receipt": str(outcome.receipt) if outcome.receipt else None,
             "error": outcome.error,
         },
-        f"{outcome.image_id or '-':32}  {outcome.status:14}  {outcome.file}",
+        f"{outcome.image_id or '-':32}  {outcome.status:14}  {on_one_line(str(outcome.file))}",
     )

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from medseal.errors import (
@@ -15,7 +16,7 @@ from medseal.errors import (
 )
 from medseal.imaging.limits import MAX_FILE_BYTES
 
-__all__ = ["check_folder", "read_file", "write_file"]
+__all__ = ["check_output", "read_file", "write_file"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -40,14 +41,17 @@ def read_file(
     Raises
     ------
     UnreadableImageError
-        No such file, no right to read it, or a folder; `error_class` in its place.
+        No such file, no right to read it, or no regular file; `error_class` in its place.
     ImageTooLargeError
         Larger than the limit.
     """
     file = Path(path)
     try:
-        with file.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
+        with open(file, "rb", opener=_open_without_waiting) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise error_class(f"{file}: a pipe or a device; write it to a file first")
+            size = status.st_size
             if size > limit_bytes:
                 raise ImageTooLargeError(
                     f"{file}: {size} bytes, the limit is {limit_bytes}; split the file"
@@ -67,8 +71,9 @@ def write_file(data: bytes, path: str | os.PathLike[str]) -> None:
     StorageFullError
         No space is left; nothing was written.
     StorageError
-        The folder is missing or cannot be written.
+        The folder is missing or cannot be written, or something else than a file stands there.
     """
+    check_output(path)
     file = Path(path)
     temporary = file.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
@@ -88,19 +93,29 @@ def write_file(data: bytes, path: str | os.PathLike[str]) -> None:
         raise StorageError(f"{file}: {reason}; check the folder and its rights") from error
 
 
-def check_folder(path: str | os.PathLike[str]) -> None:
-    """Refuse an output whose folder is missing, before any work is done for it.
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Refuse an output that cannot be written, before any work is done for it.
 
     Raises
     ------
     StorageError
-        The folder is missing or may not be written.
+        The folder is missing or may not be written, or a folder, pipe or device stands at `path`.
     """
     folder = Path(path).absolute().parent
     if not folder.is_dir():
         raise StorageError(f"{path}: no such folder; check the folder or make it")
     if not os.access(folder, os.W_OK):
         raise StorageError(f"{path}: the folder may not be written; check the folder's rights")
+    if Path(path).is_dir():
+        raise StorageError(f"{path}: is a directory; give the name of a file in it")
+    if Path(path).exists() and not Path(path).is_file():
+        # The rename at the end would put a file in the place of the device itself.
+        raise StorageError(f"{path}: a pipe or a device; give the name of a file")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to is opened too, instead of waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _sync_folder(folder: Path) -> None:

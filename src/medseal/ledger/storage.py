@@ -192,7 +192,9 @@ class LogFile:
         self.path = path
         self._lock = threading.RLock()
         if not path.exists():
-            raise StorageError(f"{path}: no ledger is here, create one with `medseal init`")
+            raise StorageError(
+                f"{path}: no ledger is here; restore it from a backup of the workspace"
+            )
         with translated_errors(path):
             self.connection = _connect(path, "rw" if writable else "ro", busy_timeout_seconds)
             try:

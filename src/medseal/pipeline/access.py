@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from medseal.errors import AccessRefusedError, UnknownImageError
+from medseal.errors import AccessRefusedError, ConfigurationError, UnknownImageError
 from medseal.ledger import (
     Action,
     Decision,
@@ -15,7 +15,7 @@ from medseal.ledger import (
     now_ms,
     role_event,
 )
-from medseal.pipeline.workspace import Workspace
+from medseal.pipeline.workspace import Workspace, check_name
 from medseal.vault import ImageRecord, ReleaseRecord
 
 __all__ = [
@@ -126,7 +126,7 @@ def authorize(
     UnknownNameError
         The name cannot name an account.
     """
-    account = workspace.keys.account(name)
+    account = workspace.keys.account(check_name(name))
     decision = decide(workspace, record, account, action, purpose=purpose)
     if not decision.allowed:
         workspace.record_event(
@@ -243,9 +243,13 @@ def break_glass(workspace: Workspace, name: str, image_id: str, *, reason: str) 
     ------
     UnknownImageError, UnknownNameError
         No such image or name.
+    ConfigurationError
+        The reason is blank.
     AccessRefusedError
         The role of this account may not break glass.
     """
+    if not reason.strip():
+        raise ConfigurationError("no reason is given; say why with --reason")
     record = find_image(workspace, image_id)
     account = workspace.known_account(name)
     digest = f"sha256:{workspace.keys.reason(reason)}"

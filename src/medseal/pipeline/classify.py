@@ -10,7 +10,7 @@ from medseal.classification import Classifier, Prediction, explain, load, overla
 from medseal.digest import canonical_json
 from medseal.errors import ModelMismatchError, UnknownModelError
 from medseal.imaging import MedicalImage, display_values, encode, read_bytes
-from medseal.imaging.files import read_file, write_file
+from medseal.imaging.files import check_output, read_file, write_file
 from medseal.ledger import EventKind
 from medseal.pipeline.access import authorize, find_image
 from medseal.pipeline.open import unseal
@@ -73,6 +73,8 @@ def classify_image(
     """
     record = find_image(workspace, image_id)
     account = authorize(workspace, record, name, "classify", purpose=purpose)
+    if explanation is not None:
+        check_output(explanation)
     image = unseal(workspace, record).image
     if classifier is None:
         classifier = load(default_model(image))
@@ -104,6 +106,8 @@ def classify_file(
     ModelMismatchError
         The image is not of the kind the model was made for.
     """
+    if explanation is not None:
+        check_output(explanation)
     image = read_bytes(read_file(file), name=str(file))
     if classifier is None:
         classifier = load(default_model(image))

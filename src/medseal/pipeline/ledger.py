@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medseal.errors import ConfigurationError, LedgerError, UnknownImageError
+from medseal.errors import ConfigurationError, InputError, LedgerError, UnknownImageError
 from medseal.imaging.files import read_file, write_file
 from medseal.ledger import (
     COSIGNATURE_V1,
@@ -18,18 +18,19 @@ from medseal.ledger import (
     verify,
 )
 from medseal.ledger.note import MAX_NOTE_BYTES
+from medseal.pipeline.identify import load_record
 from medseal.pipeline.records import leaf_digest
 from medseal.pipeline.workspace import LOG_KEY_FILE, Workspace
 from medseal.vault import ImageRecord, ReleaseRecord
 
 __all__ = [
-    "MAX_RECEIPT_BYTES",
     "audit",
     "checkpoint",
     "cosign",
     "log_key_file",
     "prove",
     "read_log_key",
+    "read_receipt",
     "status",
     "sync",
     "verify_receipt_file",
@@ -55,9 +56,9 @@ def read_log_key(path: Path) -> VerifyingKey:
         The file cannot be read or holds no such key.
     """
     try:
-        text = path.read_bytes()[:MAX_KEY_BYTES].decode().strip()
-        return VerifyingKey.parse(text)
-    except (OSError, UnicodeDecodeError):
+        data = read_file(path, limit_bytes=MAX_KEY_BYTES, error_class=ConfigurationError)
+        return VerifyingKey.parse(data.decode().strip())
+    except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: not readable; give the log.vkey of the log") from None
     except LedgerError as error:
         raise ConfigurationError(f"{path}: {error}; give the log.vkey of the log") from None
@@ -99,10 +100,8 @@ def prove(workspace: Workspace, entry: str, output: Path, *, with_opening: bool 
     """
     record = _record(workspace, entry)
     if record is not None:
-        path = workspace.receipt_of(record)
-        receipt = Receipt.parse(read_file(path, limit_bytes=MAX_RECEIPT_BYTES))
-        fresh = workspace.ledger.prove(leaf_digest(record.leaf))
-        receipt = fresh if receipt.opening is None else fresh.with_opening(receipt.opening)
+        receipt = workspace.ledger.prove(leaf_digest(record.leaf))
+        receipt = receipt.with_opening(load_record(workspace, record).opening)
     elif entry.isdecimal():
         receipt = workspace.ledger.prove(int(entry))
     else:
@@ -120,6 +119,24 @@ def _record(workspace: Workspace, entry: str) -> ImageRecord | ReleaseRecord | N
     return record
 
 
+def read_receipt(path: Path, key: VerifyingKey) -> tuple[Receipt, Event]:
+    """Return a receipt that verifies under `key`, and the event it proves.
+
+    Raises
+    ------
+    LedgerError
+        It does not verify; of the class of the step that failed.
+    InputError
+        The file cannot be read.
+    """
+    data = read_file(path, limit_bytes=MAX_RECEIPT_BYTES)
+    try:
+        receipt = Receipt.parse(data)
+        return receipt, verify(receipt, key)
+    except LedgerError as error:
+        raise type(error)(f"{path}: {error}; ask for a fresh receipt") from error
+
+
 def verify_receipt_file(path: Path, key_file: Path) -> dict[str, str | int]:
     """Return what a receipt proves, offline.
 
@@ -131,8 +148,7 @@ def verify_receipt_file(path: Path, key_file: Path) -> dict[str, str | int]:
         A file cannot be read.
     """
     key = read_log_key(key_file)
-    receipt = Receipt.parse(read_file(path, limit_bytes=MAX_RECEIPT_BYTES))
-    event = verify(receipt, key)
+    receipt, event = read_receipt(path, key)
     moment = datetime.fromtimestamp(event.at_ms / 1000, UTC)
     return {
         "index": receipt.index,
@@ -169,8 +185,8 @@ def witness_key(path: Path, name: str) -> SigningKey:
                 file.write(f"{key.to_text()}\n")
             path.with_suffix(".vkey").write_text(f"{key.vkey}\n")
             return key
-        return SigningKey.parse(path.read_bytes()[:MAX_KEY_BYTES].decode().strip())
-    except (OSError, UnicodeDecodeError, LedgerError) as error:
+        return SigningKey.parse(read_file(path, limit_bytes=MAX_KEY_BYTES).decode().strip())
+    except (OSError, UnicodeDecodeError, InputError, LedgerError) as error:
         raise ConfigurationError(f"{path}: not usable as the key of a witness") from error
 
 
@@ -239,7 +255,11 @@ def audit(
     """
     report = workspace.ledger.audit()
     for record in workspace.catalogue.images():
-        Event.parse(workspace.ledger.prove(leaf_digest(record.leaf)).leaf)
+        try:
+            workspace.ledger.prove(leaf_digest(record.leaf))
+        except InputError as error:
+            message = f"image {record.image_id} has no entry in the log; restore a backup"
+            raise LedgerError(message) from error
         workspace.store.get(record.package or "")
     value: dict[str, str | int] = {
         "size": report.size,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from medseal.errors import DigestMismatchError, PayloadAuthenticationError
 from medseal.imaging import ImageDigests, MedicalImage, read_with_digests
-from medseal.imaging.files import check_folder, write_file
+from medseal.imaging.files import check_output, write_file
 from medseal.ledger import EventKind
 from medseal.pipeline.access import authorize, find_image
 from medseal.pipeline.output import encode_copy, is_original_format
@@ -127,8 +127,8 @@ def open_image(
     """
     record = find_image(workspace, image_id)
     account = authorize(workspace, record, name, "view", purpose=purpose)
+    check_output(output)
     opened = unseal(workspace, record)
-    check_folder(output)
     exact = is_original_format(opened.image, output)
     content = opened.data if exact else encode_copy(opened.image, output)
     # The use is on the ledger before the plaintext is: an open without a trace cannot happen.

@@ -50,4 +50,10 @@ def encode_copy(image: MedicalImage, output: Path) -> bytes:
     UnsupportedImageError
         The format would lose stored values; the message names one that works.
     """
-    return encode(image, copy_format(image, output))
+    try:
+        return encode(image, copy_format(image, output))
+    except UnsupportedImageError as error:
+        message = str(error)
+        raise UnsupportedImageError(
+            message if str(output) in message else f"{output}: {message}"
+        ) from error

@@ -8,7 +8,7 @@ from medseal.imaging import read_with_digests
 from medseal.imaging.deidentification_report import DeidentificationReport
 from medseal.imaging.deidentify import deidentify
 from medseal.imaging.derive import derived_copy
-from medseal.imaging.files import check_folder, write_file
+from medseal.imaging.files import check_output, write_file
 from medseal.ledger import Event, EventKind, Opening, now_ms
 from medseal.ledger import commit as commitment
 from medseal.pipeline.access import authorize, find_image
@@ -107,9 +107,9 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
     """
     record = find_image(workspace, request.image_id)
     account = authorize(workspace, record, request.name, "share", purpose=request.purpose)
+    check_output(output)
     opened = unseal(workspace, record)
     copy_format(opened.image, output)
-    check_folder(output)
     recipient = workspace.remember_name(request.to)
     plain, report = deidentify(
         opened.image,

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from medseal.errors import ConfigurationError, LedgerError
+from medseal.errors import ConfigurationError
 from medseal.imaging import ImageDigests, MedicalImage, read_with_digests
 from medseal.imaging.files import read_file
 from medseal.ledger import Event, EventKind, Receipt, VerifyingKey
 from medseal.ledger import verify as verify_receipt
 from medseal.pipeline.identify import Match, identify, load_record
-from medseal.pipeline.ledger import MAX_RECEIPT_BYTES, read_log_key
+from medseal.pipeline.ledger import read_log_key, read_receipt
 from medseal.pipeline.records import leaf_digest
 from medseal.pipeline.workspace import Workspace
 from medseal.protection.tamper import Region, check
@@ -162,13 +162,7 @@ def _log_key(workspace: Workspace | None, log_key_file: Path | None) -> Verifyin
 
 
 def _verified_receipt(path: Path, key: VerifyingKey, evidence: _Evidence) -> Receipt:
-    try:
-        data = read_file(path, limit_bytes=MAX_RECEIPT_BYTES)
-        receipt = Receipt.parse(data)
-        event = verify_receipt(receipt, key)
-    except LedgerError as error:
-        # The same class, so the failing step stays visible, with the file that failed.
-        raise type(error)(f"{path}: {error}; ask for a fresh receipt") from error
+    receipt, event = read_receipt(path, key)
     detail = f"leaf {receipt.index} of {receipt.size}, kind '{event.kind}', signed by {key.name}"
     evidence.add("receipt", "pass", detail)
     return receipt

@@ -18,7 +18,7 @@ from medseal.protection.encryption import open as open_package
 from medseal.vault import BlobStore, Catalogue
 from medseal.vault.catalogue import AccountRecord, ImageRecord, ReleaseRecord
 
-__all__ = ["LOG_KEY_FILE", "OWNER", "Workspace", "record_id"]
+__all__ = ["LOG_KEY_FILE", "OWNER", "Workspace", "check_name", "record_id"]
 
 OWNER = "owner"
 LOG_ORIGIN = "medseal.local/log"
@@ -58,7 +58,7 @@ class Workspace:
     keystore
         Already unlocked.
     create
-        Start an empty log. A log that is missing later is an error: it was there once.
+        Start an empty catalogue and log. One that is missing later is an error: it was there once.
     """
 
     def __init__(self, path: Path, keystore: Keystore, *, create: bool = False) -> None:
@@ -67,7 +67,7 @@ class Workspace:
         self.identity = Identity.from_text(keystore.get(f"identity/{OWNER}").decode())
         self.keys = WorkspaceKeys(keystore.get("workspace/root"))
         self.store = BlobStore(path / _OBJECTS)
-        self.catalogue = Catalogue(path / _CATALOGUE)
+        self.catalogue = Catalogue(path / _CATALOGUE, create=create)
         signing_key = SigningKey.parse(keystore.get("ledger/signing").decode())
         self.ledger = EmbeddedLedger(path / _LEDGER, signing_key=signing_key, create=create)
         self.owner = self.keys.account(OWNER)

@@ -191,16 +191,21 @@ class Catalogue:
         The file is damaged or of another version.
     """
 
-    def __init__(self, path: Path) -> None:
-        with contextlib.suppress(OSError):
-            # Made here so that nobody else may read it; a wrong path is reported below.
-            path.touch(mode=0o600, exist_ok=True)
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        if create:
+            with contextlib.suppress(OSError):
+                # Made here so that nobody else may read it; a wrong path is reported below.
+                path.touch(mode=0o600, exist_ok=True)
+        elif not path.exists():
+            raise CatalogueError("catalogue: the file is missing; restore it from a backup")
         self._engine = sa.create_engine(
             f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
         )
         sa.event.listen(self._engine, "connect", _configure)
         with _database_errors(), self._engine.begin() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            if version == 0 and not create:
+                raise CatalogueError("catalogue: the file is empty; restore it from a backup")
             if version not in (0, CATALOGUE_VERSION):
                 raise CatalogueError(
                     f"catalogue: version {version} is not {CATALOGUE_VERSION}; update medseal"
