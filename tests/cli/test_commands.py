@@ -78,6 +78,7 @@ def test_open_gives_the_file_back(
         (["verify", "missing.dcm"], 2, "missing.dcm"),
         (["no-such-command"], 2, "no-such-command"),
         (["seal"], 2, "--help"),
+        (["seal", "empty"], 2, "no image file"),
         (["erase", "--json"], 2, "IMAGE_ID or --patient"),
         (["erase", "--patient", "nobody", "--json"], 2, "patient ID"),
     ],
@@ -85,6 +86,7 @@ def test_open_gives_the_file_back(
 def test_bad_input_is_one_line_and_the_documented_code(
     medseal: Run, image_id: str, arguments: list[str], code: int, words: str
 ) -> None:
+    Path("empty").mkdir()
     finished = medseal(*(image_id if word == "IMAGE" else word for word in arguments))
     assert finished.code == code
     assert is_one_line(finished.err)

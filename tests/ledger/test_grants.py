@@ -15,9 +15,9 @@ ACCOUNT, IMAGE = f"{1:032x}", "sha256:" + "aa" * 32
         ({"account": None}, "32 hexadecimal"),
         ({"subject": ""}, "commitment"),
         ({"action": "own"}, "view, classify or share"),
-        ({"purpose": "Care"}, "lower-case word"),
-        ({"purpose": "a/b"}, "lower-case word"),
-        ({"purpose": "x" * 33}, "lower-case word"),
+        ({"purpose": "Care"}, "a purpose has"),
+        ({"purpose": "a/b"}, "a purpose has"),
+        ({"purpose": "x" * 33}, "a purpose has"),
         ({"expires_ms": -1}, "year 9999"),
         ({"expires_ms": 1.0}, "year 9999"),
         ({"expires_ms": True}, "year 9999"),
@@ -36,7 +36,7 @@ def test_what_is_no_grant_is_refused(changes: dict[str, Any], message: str) -> N
         ({"account": "jane"}, "32 hexadecimal"),
         ({"subject": "aa"}, "commitment"),
         ({"action": "own"}, "view, classify or share"),
-        ({"purpose": "two words"}, "lower-case word"),
+        ({"purpose": "two words"}, "a purpose has"),
     ],
 )
 def test_a_question_in_another_form_is_no_refusal(words: dict[str, Any], message: str) -> None:

@@ -254,7 +254,7 @@ def test_a_second_owner_cannot_begin_again(state: AccessState) -> None:
             EventKind.GRANT,
             IMAGE,
             {"account": DOCTOR, "action": "view", "purpose": "A/B"},
-            "purpose is one",
+            "a purpose has",
         ),
         (
             EventKind.GRANT,

@@ -57,6 +57,19 @@ def test_expiry_and_revocation(workspace: Workspace, image_id: str) -> None:
     assert may_open(workspace, image_id, "ann")
     revoke(workspace, "ann", image_id, "view")
     assert not may_open(workspace, image_id, "ann")
+    with pytest.raises(AccessRefusedError, match="holds no such grant"):
+        revoke(workspace, "ann", image_id, "view")
+
+
+def test_revoking_everything_closes_a_break_glass_window_too(
+    workspace: Workspace, image_id: str, mr_file: Path
+) -> None:
+    [other] = seal(workspace, [mr_file])
+    grant(workspace, GrantRequest(name="ann", image_id=other.image_id or "", action="view"))
+    break_glass(workspace, "ann", image_id, reason="emergency")
+    assert may_open(workspace, image_id, "ann")
+    revoke(workspace, "ann", image_id, None)
+    assert not may_open(workspace, image_id, "ann")
 
 
 def test_a_purpose_must_be_stated(workspace: Workspace, image_id: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from medseal.errors import StorageFullError
 from medseal.ledger import Receipt, verify
 from medseal.pipeline.access import find_image
+from medseal.pipeline.erase import erase
 from medseal.pipeline.open import unseal
 from medseal.pipeline.seal import SealOutcome, seal
 from medseal.pipeline.workspace import Workspace
@@ -53,6 +54,19 @@ def test_a_second_time_says_already_sealed(workspace: Workspace, ct_file: Path) 
     assert second.receipt == first.receipt
     assert workspace.ledger.size == size
     assert len(list(workspace.store.addresses())) == 1
+
+
+def test_a_lost_object_is_not_called_sealed(workspace: Workspace, ct_file: Path) -> None:
+    first = seal_one(workspace, ct_file)
+    [address] = workspace.store.addresses()
+    workspace.store.delete(address)
+    second = seal_one(workspace, ct_file)
+    assert (second.status, second.exit_code) == ("failed", 1)
+    assert second.error is not None
+    assert first.image_id is not None
+    assert first.image_id in second.error
+    erase(workspace, first.image_id)
+    assert seal_one(workspace, ct_file).status == "sealed"
 
 
 def test_twice_in_one_call_is_sealed_once(workspace: Workspace, ct_file: Path) -> None:

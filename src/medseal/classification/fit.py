@@ -1,6 +1,7 @@
 """The training loop of the five-layer network, written out: resumable, same seed same result."""
 
 import json
+import logging
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from medseal.errors import ConfigurationError
 __all__ = ["LOG_NAME", "FitConfig", "build_network", "fit", "logits_of", "to_batch"]
 
 LOG_NAME = "log.jsonl"
+_LOGGER = logging.getLogger("medseal.train")
 # Images at a time when only logits are wanted; small batches are the fastest on a CPU.
 _EVALUATION_BATCH = 8
 
@@ -205,6 +207,18 @@ def fit(  # noqa: PLR0913  # the six parts of a run
             state.best = {k: v.detach().clone() for k, v in network.state_dict().items()}
         save_checkpoint(folder, state=state, network=network, optimiser=optimiser)
         _write_log(folder, state)
+        _LOGGER.info(
+            "epoch %d of at most %d: training loss %.4f, validation loss %.4f (best %.4f in epoch "
+            "%d), validation accuracy %.3f, %.0f s",
+            epoch,
+            config.max_epochs,
+            row.train_loss,
+            row.validation_loss,
+            state.best_row.validation_loss,
+            state.best_row.epoch,
+            row.validation_accuracy,
+            row.seconds,
+        )
     network.load_state_dict(state.best)
     return state
 

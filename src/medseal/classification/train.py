@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ __all__ = ["EVALUATION_NAME", "SPLIT_NAME", "TrainedModel", "train"]
 SPLIT_NAME = "split.json"
 EVALUATION_NAME = "evaluation.json"
 _RUN_DOMAIN = "medseal/run/v1"
+_LOGGER = logging.getLogger("medseal.train")
 _CNN = "five-layer-cnn"
 
 Tensors = dict[str, NDArray[Any]]
@@ -86,6 +88,13 @@ def train(config_path: Path, *, data_dir: Path, output_dir: Path) -> TrainedMode
     training, validation = (
         read_examples(dataset, dataset.select(split.names(part)), config=config.preprocess)
         for part in ("train", "validation")
+    )
+    _LOGGER.info(
+        "%s: %d training and %d validation images; log in %s",
+        config.id,
+        len(training.labels),
+        len(validation.labels),
+        run_folder,
     )
     # 2. Fit on training images, choose on validation images.
     method = _fit_network if config.method == _CNN else _fit_machine

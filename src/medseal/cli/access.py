@@ -68,28 +68,29 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
             role=role,
         )
         receipt = access.grant(workspace, request)
-    if request.until_ms is not None and request.until_ms <= now_ms():
+    is_over = request.until_ms is not None and request.until_ms <= now_ms()
+    if is_over:
         say("--until lies in the past, so this grant allows nothing")
     emit(
         options,
         {"name": name, "image_id": image_id, "action": action, "receipt": str(receipt)},
-        f"'{name}' may {action} image {image_id}; receipt {receipt}",
+        f"'{name}' {'may not' if is_over else 'may'} {action} image {image_id}; receipt {receipt}",
     )
 
 
 @command.command(name="revoke")
 @click.argument("name")
 @click.argument("image_id")
-@option("--action", type=_ACTION, required=True, help="What NAME may no longer do.")
+@option("--action", type=_ACTION, help="What NAME may no longer do; everything when not given.")
 @common
-def revoke_command(options: Common, name: str, image_id: str, action: str) -> None:
-    """End a grant at once."""
+def revoke_command(options: Common, name: str, image_id: str, action: str | None) -> None:
+    """End a grant at once; without --action all of them, and an open break-glass window."""
     with Workspace.open(options.workspace, options.passphrase()) as workspace:
         receipt = access.revoke(workspace, name, image_id, action)
     emit(
         options,
         {"name": name, "image_id": image_id, "action": action, "receipt": str(receipt)},
-        f"'{name}' may no longer {action} image {image_id}; receipt {receipt}",
+        f"'{name}' may no longer {action or 'use'} image {image_id}; receipt {receipt}",
     )
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import click
 
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
+from medseal.errors import PackageError
 from medseal.imaging.files import check_output, read_file, write_file
 from medseal.pipeline.workspace import Workspace
 from medseal.protection.encryption import (
+    Identity,
     PassphraseIdentity,
     PassphraseRecipient,
     Recipient,
@@ -56,15 +58,29 @@ def encrypt_command(options: Common, file: Path, output: Path, recipients: tuple
 def decrypt_command(options: Common, file: Path, output: Path) -> None:
     """Decrypt FILE with its passphrase, or with the identity of the workspace."""
     check_output(output)
-    package = SealedPackage.from_bytes(read_file(file))
+    package = _parsed(file)
     if any(isinstance(wrap, ScryptWrap) for wrap in package.header.wraps):
-        data = open_package(package, PassphraseIdentity(options.passphrase()))
+        data = _opened(file, package, PassphraseIdentity(options.passphrase()))
     else:
         with Workspace.open(options.workspace, options.passphrase()) as workspace:
-            data = open_package(package, workspace.identity)
+            data = _opened(file, package, workspace.identity)
     write_file(data, output)
     emit(
         options,
         {"file": str(output), "size_bytes": len(data)},
         f"{output}: {len(data)} bytes",
     )
+
+
+def _parsed(file: Path) -> SealedPackage:
+    try:
+        return SealedPackage.from_bytes(read_file(file))
+    except PackageError as error:
+        raise type(error)(f"{file}: {error}; fetch the package again") from error
+
+
+def _opened(file: Path, package: SealedPackage, identity: Identity | PassphraseIdentity) -> bytes:
+    try:
+        return open_package(package, identity)
+    except PackageError as error:
+        raise type(error)(f"{file}: {error}") from error

@@ -1,5 +1,7 @@
 """`medseal erase`: destroy the file key and the salt of an image or a patient."""
 
+import sys
+
 import click
 
 from medseal.cli.options import Common, common, emit, option
@@ -11,7 +13,7 @@ from medseal.pipeline.workspace import Workspace
 @click.command(name="erase")
 @click.argument("image_id", required=False)
 @option("--patient", "patient_id", help="Erase every image with this PatientID.")
-@option("--yes", is_flag=True, help="Do not ask.")
+@option("--yes", is_flag=True, help="Do not ask; unattended runs are not asked.")
 @common
 def command(options: Common, image_id: str | None, patient_id: str | None, yes: bool) -> None:
     """Erase IMAGE_ID, or all images of --patient: no copy of the key remains here.
@@ -21,8 +23,10 @@ def command(options: Common, image_id: str | None, patient_id: str | None, yes: 
     """
     if (image_id is None) == (patient_id is None):
         raise ConfigurationError("give either IMAGE_ID or --patient ID")
-    if not yes and not options.json:
-        click.confirm("This cannot be undone. Go on?", abort=True, err=True)
+    asks = not yes and not options.json and sys.stdin.isatty()
+    if asks and not click.confirm("This cannot be undone. Go on?", err=True):
+        click.echo("Nothing was erased.", err=True)
+        return
     with Workspace.open(options.workspace, options.passphrase()) as workspace:
         outcomes = (
             erase_patient(workspace, patient_id)

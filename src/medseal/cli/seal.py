@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from medseal.cli.options import Common, argument_file, common, emit, on_one_line, say
+from medseal.errors import UnreadableImageError
 from medseal.imaging.formats import find_image_files
 from medseal.pipeline.seal import SealOutcome, seal
 from medseal.pipeline.workspace import Workspace
@@ -24,6 +25,9 @@ def command(options: Common, paths: tuple[Path, ...]) -> int:
     others go on; an interrupted run can simply be started again.
     """
     files = list(find_image_files(paths))
+    if not files:
+        folders = ", ".join(str(path) for path in paths)
+        raise UnreadableImageError(f"{folders}: no image file in there; give another folder")
     codes: list[int] = []
     with (
         Workspace.open(options.workspace, options.passphrase()) as workspace,

@@ -1,5 +1,7 @@
 """`medseal train`: train a model from a configuration."""
 
+import logging
+import sys
 from pathlib import Path
 
 import click
@@ -16,6 +18,9 @@ from medseal.cli.options import FILE, Common, argument_file, common, emit, optio
 @common
 def command(options: Common, config: Path, data: Path, output: Path) -> None:
     """Train the model that CONFIG describes; an interrupted run goes on where it stopped."""
+    progress = logging.getLogger("medseal.train")
+    progress.setLevel(logging.INFO)
+    progress.addHandler(logging.StreamHandler(sys.stderr))
     trained = train(config, data_dir=data, output_dir=output)
     value = {"model": str(trained.folder), "run": str(trained.run_folder)}
     figures = dict(trained.evaluation)

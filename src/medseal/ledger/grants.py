@@ -39,6 +39,7 @@ _ACCOUNT = re.compile(r"[0-9a-f]{32}")
 _SUBJECT = re.compile(r"sha256:[0-9a-f]{64}")
 _PURPOSE = re.compile(r"(?:[a-z][a-z0-9-]{0,31})?")
 _MAX_AT_MS = 253_402_300_799_999
+_PURPOSE_FORM = "a purpose has letters a to z, digits and hyphens, at most 32, a letter first"
 # Words in the values of the state.
 NEVER = "never"
 REVOKED = "revoked"
@@ -98,7 +99,7 @@ class Grant:
     def __post_init__(self) -> None:
         checked_account(self.account)
         _match(_SUBJECT, self.subject, "the image is named by its commitment")
-        _match(_PURPOSE, self.purpose, "a purpose is one lower-case word of at most 32 characters")
+        _match(_PURPOSE, self.purpose, _PURPOSE_FORM)
         object.__setattr__(self, "action", parse_action(self.action))
         if self.expires_ms is not None and (
             type(self.expires_ms) is not int or not 0 <= self.expires_ms <= _MAX_AT_MS
@@ -245,7 +246,7 @@ def decide(
     """
     checked_account(account)
     _match(_SUBJECT, subject, "the image is named by its commitment")
-    _match(_PURPOSE, purpose, "a purpose is one lower-case word of at most 32 characters")
+    _match(_PURPOSE, purpose, _PURPOSE_FORM)
     action = parse_action(action)
     # 1. Nothing may be done with an erased image, not even by the owner.
     if read(erased_key(subject)) is not None:

@@ -216,20 +216,43 @@ def grant(workspace: Workspace, request: GrantRequest) -> Path:
     return workspace.keep_receipt(receipt)
 
 
-def revoke(workspace: Workspace, name: str, image_id: str, action: str) -> Path:
+def revoke(workspace: Workspace, name: str, image_id: str, action: str | None) -> Path:
     """End a grant at once and return the path of the receipt.
+
+    Parameters
+    ----------
+    workspace
+        Open.
+    name, image_id
+        Whose grant, and for what.
+    action
+        ``view``, ``classify`` or ``share``; all of them, and an open break-glass window, when
+        None.
 
     Raises
     ------
     UnknownImageError, UnknownNameError
         No such image or name.
     AccessRefusedError
-        There is no such grant.
+        There is nothing to take back.
     """
     record = find_image(workspace, image_id)
     account = workspace.known_account(name)
+    actions = list(Action) if action is None else [Action(action)]
+    held = workspace.ledger.grants(account=account, subject=record.commitment)
+    if not any(grant.action in actions for grant in held) and not any(
+        workspace.ledger.may(account, record.commitment, one).reason == "break-glass"
+        for one in actions
+    ):
+        raise AccessRefusedError(
+            f"'{name}' holds no such grant for image {image_id}; see 'medseal access list'",
+            reason="no-grant",
+        )
     receipt = workspace.ledger.revoke(
-        account, record.commitment, Action(action), actor=workspace.owner
+        account,
+        record.commitment,
+        None if action is None else Action(action),
+        actor=workspace.owner,
     )
     return workspace.keep_receipt(receipt)
 

@@ -4,7 +4,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from medseal.imaging import read_with_digests
+from medseal.errors import UnsupportedImageError, WatermarkCapacityError
+from medseal.imaging import MedicalImage, read_with_digests
 from medseal.imaging.deidentification_report import DeidentificationReport
 from medseal.imaging.deidentify import deidentify
 from medseal.imaging.derive import derived_copy
@@ -118,7 +119,7 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
     )
     plain = derived_copy(plain, description=_DERIVATION)
     payload = secrets.token_bytes(_RELEASE_ID_BYTES)
-    marked = embed(plain, payload, workspace.keys.watermark)
+    marked = _marked(plain, payload, workspace.keys.watermark, image_id=record.image_id)
     content = encode_copy(marked, output)
     # The record speaks of the file as its recipient will read it.
     copy, digests = read_with_digests(content, name=str(output))
@@ -163,3 +164,11 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
         receipt=receipt,
         deidentification=report,
     )
+
+
+def _marked(image: MedicalImage, payload: bytes, key: bytes, *, image_id: str) -> MedicalImage:
+    """Return the image with its mark; an error names the image."""
+    try:
+        return embed(image, payload, key)
+    except (WatermarkCapacityError, UnsupportedImageError) as error:
+        raise type(error)(f"image {image_id} cannot be released: {error}") from error

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from medseal.errors import MedsealError, UnreadableImageError
+from medseal.errors import MedsealError, StorageError, UnreadableImageError
 from medseal.imaging import read_with_digests
 from medseal.imaging.files import read_file
 from medseal.ledger import Event, EventKind, Opening, new_salt, now_ms
@@ -165,9 +165,19 @@ def _commit_batch(
         if image_id in written:
             yield _done(file, image_id, "sealed", written[image_id])
         else:
-            record = known[image_id]
-            receipt = workspace.receipt_of(record)
-            yield _done(file, record.image_id, "already-sealed", receipt)
+            yield _already_sealed(workspace, file, known[image_id])
+
+
+def _already_sealed(workspace: Workspace, file: Path, record: ImageRecord) -> SealOutcome:
+    """Return the outcome of a file that is sealed, unless its object has been lost since."""
+    if record.package is not None and record.package not in workspace.store:
+        message = (
+            f"{file}: sealed as {record.image_id}, but the object is gone; restore it from a "
+            "backup, or erase that image and seal the file again"
+        )
+        return _failed(file, _Failed(message=message, exit_code=StorageError.exit_code))
+    receipt = workspace.receipt_of(record)
+    return _done(file, record.image_id, "already-sealed", receipt)
 
 
 def _entry(item: _Prepared) -> Entry:
