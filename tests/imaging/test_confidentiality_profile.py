@@ -4,13 +4,11 @@ import datetime
 import itertools
 import json
 import struct
-import warnings
 from io import BytesIO
 
 import numpy as np
 import pydicom
 import pytest
-from pydicom.data import get_testdata_file
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -22,7 +20,7 @@ from medseal.imaging.confidentiality_profile import action_for, table_tags
 from medseal.imaging.deidentify import deidentify, deidentify_dataset
 from medseal.imaging.formats import encode, read_bytes
 from medseal.imaging.identifiers import collect_identifiers
-from medseal.imaging.image import MedicalImage
+from tests.imaging.deidentification_cases import file_bytes, image_of, load, released
 
 KEY = bytes(range(32))
 FILES = [
@@ -36,28 +34,6 @@ FILES = [
 LETTERS = str.maketrans("0123456789", "ABCDEFGHIJ")  # a name is told by its letters
 # Numbers of two bytes or less cannot be told from other numbers.
 TOO_SHORT_TO_SEARCH = frozenset({"US", "SS", "AT"})
-
-
-def load(name: str) -> Dataset:
-    return pydicom.dcmread(get_testdata_file(name, download=False))
-
-
-def file_bytes(dataset: Dataset) -> bytes:
-    buffer = BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # planted values are unusual on purpose
-        dataset.save_as(buffer)
-    return buffer.getvalue()
-
-
-def image_of(dataset: Dataset) -> MedicalImage:
-    return read_bytes(file_bytes(dataset), name="test.dcm")
-
-
-def released(dataset: Dataset, **options: object) -> tuple[bytes, Dataset]:
-    plain, _ = deidentify(image_of(dataset), **options)
-    content = encode(plain, "dicom")
-    return content, pydicom.dcmread(BytesIO(content))
 
 
 class Planter:

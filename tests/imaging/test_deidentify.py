@@ -1,14 +1,11 @@
 """De-identification of images: consistency, refusals, what must survive."""
 
 import time
-import warnings
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
@@ -19,31 +16,10 @@ from medseal.imaging.confidentiality_profile import Action
 from medseal.imaging.deidentify import deidentify
 from medseal.imaging.formats import encode, read_bytes
 from medseal.imaging.image import MedicalImage
+from tests.imaging.deidentification_cases import file_bytes, image_of, load, released
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
-
-
-def load(name: str) -> Dataset:
-    return pydicom.dcmread(get_testdata_file(name, download=False))
-
-
-def file_bytes(dataset: Dataset) -> bytes:
-    buffer = BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # planted values are unusual on purpose
-        dataset.save_as(buffer)
-    return buffer.getvalue()
-
-
-def image_of(dataset: Dataset) -> MedicalImage:
-    return read_bytes(file_bytes(dataset), name="test.dcm")
-
-
-def released(dataset: Dataset, **options: object) -> tuple[bytes, Dataset]:
-    plain, _ = deidentify(image_of(dataset), **options)
-    content = encode(plain, "dicom")
-    return content, pydicom.dcmread(BytesIO(content))
 
 
 def test_instances_of_one_study_stay_together_under_one_key() -> None:

@@ -1,13 +1,8 @@
 """Copies of known identifiers in kept attributes, and values that are no identifiers."""
 
-import warnings
-from io import BytesIO
-
-import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom.data import get_testdata_file
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -15,32 +10,10 @@ from pydicom.tag import Tag
 from medseal.errors import DeidentificationError
 from medseal.imaging.confidentiality_profile import action_for
 from medseal.imaging.deidentify import deidentify
-from medseal.imaging.formats import encode, read_bytes
-from medseal.imaging.image import MedicalImage
+from medseal.imaging.formats import encode
+from tests.imaging.deidentification_cases import image_of, load, released
 
 KEY = bytes(range(32))
-
-
-def load(name: str) -> Dataset:
-    return pydicom.dcmread(get_testdata_file(name, download=False))
-
-
-def file_bytes(dataset: Dataset) -> bytes:
-    buffer = BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # planted values are unusual on purpose
-        dataset.save_as(buffer)
-    return buffer.getvalue()
-
-
-def image_of(dataset: Dataset) -> MedicalImage:
-    return read_bytes(file_bytes(dataset), name="test.dcm")
-
-
-def released(dataset: Dataset, **options: object) -> tuple[bytes, Dataset]:
-    plain, _ = deidentify(image_of(dataset), **options)
-    content = encode(plain, "dicom")
-    return content, pydicom.dcmread(BytesIO(content))
 
 
 def in_item(dataset: Dataset, depth: int) -> Dataset:
