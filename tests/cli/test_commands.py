@@ -166,6 +166,22 @@ def test_tampered_is_1_and_unverifiable_is_3(medseal: Run, image_id: str, ct_fil
     assert (stranger.code, stranger.json[0]["verdict"]) == (3, "unverifiable")
 
 
+@pytest.mark.usefixtures("image_id")
+def test_changed_metadata_is_said_aloud(medseal: Run, ct_file: Path) -> None:
+    quiet = medseal("verify", ct_file, "--json")
+    assert (quiet.code, quiet.err) == (0, "")
+    dataset = pydicom.dcmread(ct_file)
+    dataset.RescaleIntercept = 0
+    dataset.save_as("rescaled.dcm")
+    loud = medseal("verify", "rescaled.dcm", "--json")
+    assert loud.json[0]["verdict"] == "authentic"
+    assert {"metadata": "fail"}.items() <= {
+        check["name"]: check["outcome"] for check in loud.json[0]["checks"]
+    }.items()
+    assert is_one_line(loud.err)
+    assert "data elements differ" in loud.err
+
+
 def test_a_receipt_verifies_with_the_public_key_alone(
     medseal: Run, image_id: str, ct_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

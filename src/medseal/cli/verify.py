@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from medseal.cli.options import FILE, Common, argument_file, common, emit, option
-from medseal.pipeline.verify import VerifyReport, verify
+from medseal.cli.options import FILE, Common, argument_file, common, emit, option, say
+from medseal.pipeline.verify import Verdict, VerifyReport, verify
 from medseal.pipeline.workspace import Workspace
 from medseal.protection.tamper import Region
 
@@ -35,6 +35,11 @@ def command(
                 log_key_file=log_key_file,
             )
     emit(options, _as_json(report), _as_text(file, report))
+    if report.verdict is Verdict.AUTHENTIC and any(
+        check.name == "metadata" and check.outcome == "fail" for check in report.checks
+    ):
+        # The verdict speaks of stored values; whoever reads only its word must hear this too.
+        say(f"{file}: every stored value is equal, but data elements differ; do not rely on them")
     return report.verdict.exit_code
 
 
