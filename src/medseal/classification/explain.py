@@ -1,12 +1,9 @@
 """Grad-CAM: which places of an image spoke for a class, as a heat map and as an overlay."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
-from medseal.classification.fit import to_batch
-from medseal.classification.predict import Classifier
+from medseal.classification.classifier import Classifier
 from medseal.errors import ImageMismatchError, InputError, ModelMismatchError
 from medseal.imaging import MedicalImage, display_values
 from medseal.imaging.preprocess import standardise
@@ -55,6 +52,12 @@ def explain(
     ----------
     Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2, at the last convolution.
     """
+    # Imported when used: the package is imported where torch is not installed, for serving.
+    import torch  # noqa: PLC0415
+    from torch.nn import functional  # noqa: PLC0415
+
+    from medseal.classification.fit import to_batch  # noqa: PLC0415
+
     classifier.check(image)
     network = classifier.network
     if network is None:

@@ -1,0 +1,140 @@
+"""What a loaded model is and what it says, whatever runs it: works without torch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medseal.classification.calibrate import softmax
+from medseal.errors import ModelMismatchError, WeightsError
+from medseal.imaging import MedicalImage, display_values
+from medseal.imaging.preprocess import PreprocessConfig, standardise
+from medseal.imaging.quality import measure_quality
+from medseal.weights import Card
+
+if TYPE_CHECKING:
+    from medseal.classification.networks import FiveLayerCNN
+
+__all__ = ["Classifier", "Prediction"]
+
+# Frames that are held standardised at a time: 12 MB at 224x224.
+_FRAMES_AT_A_TIME = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a model says about one image.
+
+    Attributes
+    ----------
+    label
+        The most probable class, also where `abstained`.
+    probabilities
+        Class to probability, adding up to 1; of an image with many frames their mean.
+    model_id
+        Of the model.
+    calibrated
+        Whether the probabilities were fitted to validation images.
+    abstained
+        Too unsure, or nothing to see: a person shall decide.
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+    model_id: str
+    calibrated: bool
+    abstained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classifier:
+    """A loaded model.
+
+    Attributes
+    ----------
+    card
+        What it is for and how good it is.
+    preprocess
+        Settings that turn display values into its input.
+    logits
+        Takes standardised images, uint8 (n, rows, columns); returns float64 (n, classes).
+    network
+        The network behind `logits`, where there is one.
+    """
+
+    card: Card
+    preprocess: PreprocessConfig
+    logits: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+    network: "FiveLayerCNN | None" = None
+
+    @property
+    def temperature(self) -> float:
+        """Divisor of the logits; 1 where the card names none."""
+        return _number(self.card, "temperature", 1.0)
+
+    def check(self, image: MedicalImage) -> None:
+        """Refuse an image of another modality than the model's.
+
+        Raises
+        ------
+        ModelMismatchError
+            The image says its modality, and it is not the model's.
+        """
+        wanted = self.card.modality
+        if image.modality is not None and wanted not in (image.modality, "any"):
+            raise ModelMismatchError(
+                f"{self.card.id} was made for {wanted} images, this one is {image.modality}: "
+                "name a model of that modality"
+            )
+
+    def probabilities(self, standardised: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return calibrated probabilities of standardised images, (n, classes)."""
+        return softmax(self.logits(standardised), temperature=self.temperature)
+
+    def predict(self, images: Sequence[MedicalImage]) -> list[Prediction]:
+        """Return one prediction an image, in order.
+
+        Parameters
+        ----------
+        images
+            Any size, bit depth and number of frames.
+
+        Raises
+        ------
+        ModelMismatchError
+            An image is of another modality; nothing is predicted.
+        """
+        for image in images:
+            self.check(image)
+        return [self._predict_one(image) for image in images]
+
+    def _predict_one(self, image: MedicalImage) -> Prediction:
+        total = np.zeros(len(self.card.classes))
+        blank = True
+        for start in range(0, image.frames, _FRAMES_AT_A_TIME):
+            numbers = range(start, min(start + _FRAMES_AT_A_TIME, image.frames))
+            shown = [display_values(image, frame=frame) for frame in numbers]
+            blank = blank and all(measure_quality(frame).is_blank for frame in shown)
+            frames = np.stack([standardise(frame, config=self.preprocess) for frame in shown])
+            total += self.probabilities(frames).sum(axis=0)
+        mean = total / image.frames
+        threshold = _number(self.card, "abstain_below", 0.0)
+        best = int(mean.argmax())
+        names = zip(self.card.classes, mean.tolist(), strict=True)
+        return Prediction(
+            label=self.card.classes[best],
+            probabilities=MappingProxyType(dict(names)),
+            model_id=self.card.id,
+            calibrated="temperature" in self.card.calibration,
+            abstained=blank or float(mean[best]) < threshold,
+        )
+
+
+def _number(card: Card, name: str, otherwise: float) -> float:
+    value = card.calibration.get(name, otherwise)
+    if not isinstance(value, int | float):
+        raise WeightsError(f"card of {card.id}: {name} is no number")
+    return float(value)
