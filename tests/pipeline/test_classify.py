@@ -5,15 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
 
 from medseal import weights
 from medseal.classification import Classifier, load
 from medseal.datasets.phantom import mr_phantom
-from medseal.errors import AccessRefusedError, ModelMismatchError
+from medseal.errors import AccessRefusedError, ModelMismatchError, UnsupportedImageError
 from medseal.imaging import write
 from medseal.ledger import EventKind
 from medseal.pipeline.access import GrantRequest, grant
-from medseal.pipeline.classify import classify_file, classify_image
+from medseal.pipeline.classify import ResultFiles, classify_file, classify_image
 from medseal.pipeline.seal import seal
 from medseal.pipeline.workspace import Workspace
 
@@ -92,7 +94,42 @@ def test_no_model_for_this_modality(workspace: Workspace, ct_file: Path) -> None
 def test_the_explanation_is_a_picture(
     slice_file: Path, tmp_path: Path, classifier: Classifier
 ) -> None:
-    classify_file(slice_file, classifier=classifier, explanation=tmp_path / "heat.png")
+    classify_file(
+        slice_file, classifier=classifier, files=ResultFiles(explanation=tmp_path / "heat.png")
+    )
     picture = Image.open(tmp_path / "heat.png")
     assert picture.mode == "RGB"
     assert picture.size == Image.open(slice_file).size
+
+
+@pytest.fixture
+def mr_file(tmp_path: Path) -> Path:
+    path = Path(get_testdata_file("MR_small.dcm"))
+    (tmp_path / "mr.dcm").write_bytes(path.read_bytes())
+    return tmp_path / "mr.dcm"
+
+
+def test_the_dicom_results_are_bound_to_the_receipt(
+    workspace: Workspace, mr_file: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    [sealed] = seal(workspace, [mr_file])
+    files = ResultFiles(report=tmp_path / "sr.dcm")
+    classify_image(workspace, sealed.image_id or "", classifier=classifier, files=files)
+    [*_, (_, event)] = workspace.ledger.events()
+    assert event.details["report"] == (
+        f"sha256:{workspace.keys.result((tmp_path / 'sr.dcm').read_bytes())}"
+    )
+    report = dcmread(tmp_path / "sr.dcm")
+    assert report.SOPClassUID.name == "Comprehensive 3D SR Storage"
+    assert str(classifier.card.sha256).encode() in (tmp_path / "sr.dcm").read_bytes()
+
+
+def test_no_result_is_written_without_an_entry(
+    workspace: Workspace, image_id: str, tmp_path: Path, classifier: Classifier
+) -> None:
+    files = ResultFiles(report=tmp_path / "sr.dcm")
+    before = len(list(workspace.ledger.events()))
+    with pytest.raises(UnsupportedImageError, match="need a DICOM image"):
+        classify_image(workspace, image_id, classifier=classifier, files=files)
+    assert not (tmp_path / "sr.dcm").exists()
+    assert len(list(workspace.ledger.events())) == before

@@ -6,7 +6,7 @@ import click
 
 from medseal.classification import Prediction, load
 from medseal.cli.options import FILE, Common, common, emit, option
-from medseal.pipeline.classify import classify_file, classify_image
+from medseal.pipeline.classify import ResultFiles, classify_file, classify_image
 from medseal.pipeline.workspace import OWNER, Workspace
 
 
@@ -14,15 +14,19 @@ from medseal.pipeline.workspace import OWNER, Workspace
 @click.argument("target", metavar="IMAGE_ID|FILE")
 @option("--model", help="Model id; the default model when not given. 'medseal doctor' lists them.")
 @option("--explain", type=FILE, help="Write a PNG with the Grad-CAM heat map.")
+@option("--dicom-sr", type=FILE, help="Write the result as a DICOM structured report.")
+@option("--dicom-seg", type=FILE, help="Write the attention map as a DICOM segmentation.")
 @option("--as", "name", default=OWNER, show_default=True, help="Name of who classifies.")
 @option("--purpose", help="Purpose of the grant, if it has one.")
 @common
-def command(
+def command(  # noqa: PLR0913 (one parameter an option)
     options: Common,
     *,
     target: str,
     model: str | None,
     explain: Path | None,
+    dicom_sr: Path | None,
+    dicom_seg: Path | None,
     name: str,
     purpose: str | None,
 ) -> None:
@@ -32,8 +36,9 @@ def command(
     of the model is refused.
     """
     classifier = load(model) if model is not None else None
+    files = ResultFiles(explanation=explain, report=dicom_sr, segmentation=dicom_seg)
     if Path(target).is_file():
-        outcome = classify_file(Path(target), classifier=classifier, explanation=explain)
+        outcome = classify_file(Path(target), classifier=classifier, files=files)
     else:
         with Workspace.open(options.workspace, options.passphrase()) as workspace:
             outcome = classify_image(
@@ -42,7 +47,7 @@ def command(
                 classifier=classifier,
                 name=name,
                 purpose=purpose,
-                explanation=explain,
+                files=files,
             )
     prediction = outcome.prediction
     value = {

@@ -1,22 +1,35 @@
 """Classify a sealed image or a file: check the grant, predict, bind the result on the ledger."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medseal import weights
 from medseal.classification import Classifier, Prediction, explain, load, overlay
 from medseal.digest import canonical_json
 from medseal.errors import ModelMismatchError, UnknownModelError
-from medseal.imaging import MedicalImage, display_values, encode, read_bytes
+from medseal.imaging import MedicalImage, display_values, encode, read_bytes, values_digest
 from medseal.imaging.files import check_output, read_file, write_file
 from medseal.ledger import EventKind
 from medseal.pipeline.access import authorize, find_image
+from medseal.pipeline.dicom_results import (
+    ResultContext,
+    attention_segmentation,
+    structured_report,
+)
 from medseal.pipeline.open import unseal
 from medseal.pipeline.workspace import OWNER, Workspace
 
-__all__ = ["ClassifyOutcome", "classify_file", "classify_image", "write_explanation"]
+__all__ = [
+    "ClassifyOutcome",
+    "ResultFiles",
+    "classify_file",
+    "classify_image",
+    "default_model",
+]
 
 _PROBABILITY_DIGITS = 6
 
@@ -38,6 +51,34 @@ class ClassifyOutcome:
     receipt: Path | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFiles:
+    """What a classification writes besides its answer; nothing by default.
+
+    Attributes
+    ----------
+    explanation
+        PNG with the attention map over the first frame.
+    report
+        DICOM structured report (TID 1500).
+    segmentation
+        DICOM segmentation of the attention map.
+    """
+
+    explanation: Path | None = None
+    report: Path | None = None
+    segmentation: Path | None = None
+
+    def check(self) -> None:
+        """Refuse outputs that cannot be written, before anything is done; StorageError."""
+        for path in (self.explanation, self.report, self.segmentation):
+            if path is not None:
+                check_output(path)
+
+
+_NO_FILES = ResultFiles()
+
+
 def classify_image(
     workspace: Workspace,
     image_id: str,
@@ -45,7 +86,7 @@ def classify_image(
     classifier: Classifier | None = None,
     name: str = OWNER,
     purpose: str | None = None,
-    explanation: Path | None = None,
+    files: ResultFiles = _NO_FILES,
 ) -> ClassifyOutcome:
     """Classify a sealed image for `name`; the plaintext stays in memory.
 
@@ -61,8 +102,8 @@ def classify_image(
         Who classifies.
     purpose
         As for the grant.
-    explanation
-        PNG to write, with the Grad-CAM heat map.
+    files
+        What to write besides.
 
     Raises
     ------
@@ -73,12 +114,13 @@ def classify_image(
     """
     record = find_image(workspace, image_id)
     account = authorize(workspace, record, name, "classify", purpose=purpose)
-    if explanation is not None:
-        check_output(explanation)
-    image = unseal(workspace, record).image
+    files.check()
+    opened = unseal(workspace, record)
     if classifier is None:
-        classifier = load(default_model(image))
-    [prediction] = classifier.predict([image])
+        classifier = load(default_model(opened.image))
+    [prediction] = classifier.predict([opened.image])
+    written = _documents(opened.data, opened.image, classifier, prediction, files=files)
+    # The use is on the ledger before a result leaves.
     receipt = workspace.record_event(
         EventKind.CLASSIFY,
         actor=account,
@@ -87,15 +129,18 @@ def classify_image(
             "model": prediction.model_id,
             "model_digest": str(classifier.card.sha256),
             "result": f"sha256:{_keyed_result(workspace, prediction)}",
+            **{
+                kind: f"sha256:{workspace.keys.result(content)}"
+                for kind, (_, content) in written.items()
+            },
         },
     )
-    if explanation is not None:
-        write_explanation(image, classifier, explanation)
+    _write(written)
     return ClassifyOutcome(prediction=prediction, receipt=receipt)
 
 
 def classify_file(
-    file: Path, *, classifier: Classifier | None = None, explanation: Path | None = None
+    file: Path, *, classifier: Classifier | None = None, files: ResultFiles = _NO_FILES
 ) -> ClassifyOutcome:
     """Classify a plain file, outside any workspace and without a receipt.
 
@@ -106,14 +151,13 @@ def classify_file(
     ModelMismatchError
         The image is not of the kind the model was made for.
     """
-    if explanation is not None:
-        check_output(explanation)
-    image = read_bytes(read_file(file), name=str(file))
+    files.check()
+    data = read_file(file)
+    image = read_bytes(data, name=str(file))
     if classifier is None:
         classifier = load(default_model(image))
     [prediction] = classifier.predict([image])
-    if explanation is not None:
-        write_explanation(image, classifier, explanation)
+    _write(_documents(data, image, classifier, prediction, files=files))
     return ClassifyOutcome(prediction=prediction, receipt=None)
 
 
@@ -156,17 +200,41 @@ def _keyed_result(workspace: Workspace, prediction: Prediction) -> str:
     return workspace.keys.result(result)
 
 
-def write_explanation(image: MedicalImage, classifier: Classifier, path: Path) -> None:
-    """Write a PNG of the first frame with the Grad-CAM heat map over it.
+def _documents(
+    data: bytes,
+    image: MedicalImage,
+    classifier: Classifier,
+    prediction: Prediction,
+    *,
+    files: ResultFiles,
+) -> dict[str, tuple[Path, bytes]]:
+    """Return kind to path and content of the files that are asked for."""
+    context = ResultContext(
+        prediction=prediction,
+        card=classifier.card,
+        values_digest=str(values_digest(image)),
+    )
+    found: dict[str, tuple[Path, bytes]] = {}
+    if files.report is not None:
+        found["report"] = (files.report, structured_report(data, context))
+    if files.explanation is None and files.segmentation is None:
+        return found
+    heat = explain(image, classifier, label=prediction.label)
+    if files.explanation is not None:
+        found["explanation"] = (files.explanation, _picture(image, heat))
+    if files.segmentation is not None:
+        found["segmentation"] = (files.segmentation, attention_segmentation(data, heat, context))
+    return found
 
-    Raises
-    ------
-    ModelMismatchError
-        The model has no convolution to explain.
-    StorageError
-        The file cannot be written.
-    """
-    picture = overlay(display_values(image), explain(image, classifier))
+
+def _write(documents: Mapping[str, tuple[Path, bytes]]) -> None:
+    for path, content in documents.values():
+        write_file(content, path)
+
+
+def _picture(image: MedicalImage, heat: NDArray[np.float64]) -> bytes:
+    """Return a PNG of the first frame with the attention map over it."""
+    picture = overlay(display_values(image), heat)
     colour = MedicalImage(
         stored_values=picture[np.newaxis],
         bits_stored=8,
@@ -175,4 +243,4 @@ def write_explanation(image: MedicalImage, classifier: Classifier, path: Path) -
         source_format="png",
         decoder="medseal",
     )
-    write_file(encode(colour, "png"), path)
+    return encode(colour, "png")

@@ -3,7 +3,7 @@
 from medseal.classification import Classifier, load
 from medseal.errors import AccessRefusedError, InputError, ModelMismatchError
 from medseal.imaging import read
-from medseal.pipeline.classify import classify_image, default_model
+from medseal.pipeline.classify import ResultFiles, classify_image, default_model
 from medseal.pipeline.demo_record import Classified, Run, Sealed
 from medseal.pipeline.ledger import log_key_file, verify_receipt_file
 
@@ -62,7 +62,10 @@ def _classified(run: Run, item: Sealed, classifier: Classifier, explained: bool)
         path = run.folders.explanations / f"{item.image_id}.png"
     with run.timed("classify"):
         outcome = classify_image(
-            run.workspace, item.image_id or "", classifier=classifier, explanation=path
+            run.workspace,
+            item.image_id or "",
+            classifier=classifier,
+            files=ResultFiles(explanation=path),
         )
     prediction = outcome.prediction
     total = sum(prediction.probabilities.values())

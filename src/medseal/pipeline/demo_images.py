@@ -14,7 +14,8 @@ import pydicom
 from medseal import weights
 from medseal.datasets import mr_phantom
 from medseal.datasets.brain_mri import NAME, read_brain_mri
-from medseal.datasets.loader import MANIFEST_NAME, Record
+from medseal.datasets.loader import Record
+from medseal.datasets.manifest import MANIFEST_NAME
 from medseal.errors import ConfigurationError, InputError
 from medseal.imaging import MedicalImage, encode, find_image_files, read
 from medseal.imaging.files import write_file
