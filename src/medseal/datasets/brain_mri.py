@@ -2,24 +2,30 @@
 
 from pathlib import Path
 
-from medseal.datasets.loader import MANIFEST_NAME, Dataset, read_class_folders, read_manifest
+from medseal.datasets.loader import Dataset
+from medseal.datasets.named import read_named
+from medseal.datasets.specification import DatasetSpec
 
-__all__ = ["CLASSES", "NAME", "read_brain_mri"]
+__all__ = ["CLASSES", "NAME", "SPEC", "read_brain_mri"]
 
 NAME = "brain-mri"
 CLASSES = ("no_tumour", "tumour")
-_MODALITY = "MRI brain"
-# Folder names of the public collection.
-_FOLDERS = {
-    "glioma": "tumour",
-    "meningioma": "tumour",
-    "pituitary": "tumour",
-    "notumor": "no_tumour",
-    "tumour": "tumour",
-    "tumor": "tumour",
-    "no_tumour": "no_tumour",
-    "no_tumor": "no_tumour",
-}
+_TUMOURS = ("glioma", "meningioma", "pituitary")
+SPEC = DatasetSpec(
+    name=NAME,
+    modality="MRI brain",
+    classes=CLASSES,
+    labels={
+        **{
+            name: "tumour"
+            for kind in _TUMOURS
+            for name in (kind, f"{kind}_tumor", f"{kind}_tumour")
+        },
+        **dict.fromkeys(("tumor", "brain_tumor", "brain_tumour", "yes", "positive", "1"), "tumour"),
+        **dict.fromkeys(("notumor", "notumour", "no_tumor", "no_tumour", "no"), "no_tumour"),
+        **dict.fromkeys(("normal", "healthy", "negative", "0"), "no_tumour"),
+    },
+)
 
 
 def read_brain_mri(folder: Path) -> Dataset:
@@ -28,8 +34,8 @@ def read_brain_mri(folder: Path) -> Dataset:
     Parameters
     ----------
     folder
-        Holds ``MANIFEST.csv`` (or lies directly below a folder with it), or class folders named
-        glioma, meningioma, pituitary, tumour, notumor, no_tumour.
+        Holds ``MANIFEST.csv``, or lies below a folder with one that lists it, or holds class
+        folders such as glioma, meningioma, pituitary, tumour, notumor, yes, no.
 
     Raises
     ------
@@ -41,8 +47,4 @@ def read_brain_mri(folder: Path) -> Dataset:
     Tumours and healthy brains come from different collections, so a model can score well by
     telling the collections apart.
     """
-    if any((place / MANIFEST_NAME).is_file() for place in (folder, folder.parent)):
-        root, records = read_manifest(folder, keep=lambda row: row["modality"] == _MODALITY)
-    else:
-        root, records = folder, read_class_folders(folder, labels=_FOLDERS)
-    return Dataset(name=NAME, root=root, classes=CLASSES, records=tuple(records))
+    return read_named(folder, spec=SPEC)

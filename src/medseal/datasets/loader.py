@@ -1,30 +1,15 @@
-"""Labelled images from a manifest (CSV) or from class folders, verified and grouped."""
+"""A data set: labelled images below one folder, verified, split by group, restricted by source."""
 
-import csv
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from medseal.datasets.duplicates import near_duplicate_groups
-from medseal.datasets.split import Member, Split, make_split
+from medseal.datasets.split import Member, Split, given_split, make_split
 from medseal.errors import DigestMismatchError, InputError, UnreadableImageError
-from medseal.imaging import MedicalImage, display_values, read_bytes
-from medseal.imaging.preprocess import to_grey
+from medseal.imaging import MedicalImage, read_bytes
 
-__all__ = [
-    "MANIFEST_NAME",
-    "MAX_MANIFEST_BYTES",
-    "Dataset",
-    "Record",
-    "read_class_folders",
-    "read_manifest",
-]
-
-MANIFEST_NAME = "MANIFEST.csv"
-MAX_MANIFEST_BYTES = 256 * 2**20
-_REQUIRED = frozenset({"path", "label", "group", "modality"})
-_SUFFIXES = frozenset({".dcm", ".jpeg", ".jpg", ".nii", ".png", ".tif", ".tiff"})
+__all__ = ["Dataset", "Opener", "Record"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +27,11 @@ class Record:
     sha256
         Of the file, in hexadecimal; empty where unknown.
     source, licence
-        As the manifest says; empty where it does not.
+        As the manifest says; else the top folder, and empty.
+    collection
+        Sub-collection of the source that the file name shows; empty where it shows none.
+    part
+        ``train``, ``validation`` or ``test`` as the data say it; empty where they do not.
     """
 
     path: str
@@ -52,6 +41,21 @@ class Record:
     sha256: str = ""
     source: str = ""
     licence: str = ""
+    collection: str = ""
+    part: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Top folder of the path; empty for a file directly in the root."""
+        top, slash, _ = self.path.partition("/")
+        return top if slash else ""
+
+    def is_from(self, names: Collection[str]) -> bool:
+        """Return whether source, top folder or sub-collection is among the names."""
+        return any(name in names for name in (self.source, self.folder, self.collection) if name)
+
+
+Opener = Callable[[Record], MedicalImage]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,10 @@ class Dataset:
         Labels in the order of their numbers.
     records
         Sorted by path.
+    opener
+        Gives the image of a record that is no file of its own; None for files.
+    notes
+        What was left out while reading, and why; a line each.
 
     Raises
     ------
@@ -79,6 +87,8 @@ class Dataset:
     root: Path
     classes: tuple[str, ...]
     records: tuple[Record, ...]
+    opener: Opener | None = field(default=None, compare=False, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.records:
@@ -87,14 +97,67 @@ class Dataset:
         if unknown:
             raise InputError(f"{self.name}: unknown labels {', '.join(sorted(unknown))}")
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Sources of the images, sorted."""
+        return tuple(sorted({record.source for record in self.records}))
+
+    def restrict(
+        self, *, sources: Iterable[str] | None = None, without: Iterable[str] = ()
+    ) -> "Dataset":
+        """Return the data set with the images of some sources only.
+
+        Parameters
+        ----------
+        sources
+            What to keep: sources, top folders or sub-collections; None keeps all.
+        without
+            What to leave out, named in the same ways.
+
+        Raises
+        ------
+        InputError
+            A name fits no image, or no image is left.
+        """
+        kept = None if sources is None else frozenset(sources)
+        dropped = frozenset(without)
+        for name in sorted((kept or frozenset()) | dropped):
+            if not any(record.is_from({name}) for record in self.records):
+                known = sorted({r.folder for r in self.records if r.folder} | set(self.sources))
+                raise InputError(f"{self.name} has no source {name!r}: it has {', '.join(known)}")
+        records = tuple(
+            record
+            for record in self.records
+            if (kept is None or record.is_from(kept)) and not record.is_from(dropped)
+        )
+        return replace(self, records=records)
+
     def split(self, *, seed: int) -> Split:
-        """Return the 80/10/10 split by group, stratified by detail."""
-        return make_split(
-            [
-                Member(name=r.path, group=r.group, stratum=r.detail, sha256=r.sha256)
-                for r in self.records
-            ],
-            seed=seed,
+        """Return the split that the data give, else 80/10/10 by group.
+
+        Parameters
+        ----------
+        seed
+            Draws what the data do not give. Then the split is stratified by detail and by source.
+
+        Raises
+        ------
+        InputError
+            The data give a part to some images only, or a group to two parts.
+        """
+        several = len(self.sources) > 1
+        members = [
+            Member(
+                name=r.path,
+                group=r.group,
+                stratum=f"{r.detail} of {r.source}" if several else r.detail,
+                sha256=r.sha256,
+            )
+            for r in self.records
+        ]
+        parts = [record.part for record in self.records]
+        return (
+            given_split(members, parts, seed=seed) if any(parts) else make_split(members, seed=seed)
         )
 
     def select(self, names: Iterable[str]) -> tuple[Record, ...]:
@@ -110,7 +173,7 @@ class Dataset:
         return self.classes.index(record.label)
 
     def read(self, record: Record) -> MedicalImage:
-        """Return the image of a record; its bytes are compared with the manifest first.
+        """Return the image of a record, in colour where it has colour.
 
         Raises
         ------
@@ -119,6 +182,8 @@ class Dataset:
         InputError
             The file is missing or not a supported image.
         """
+        if self.opener is not None:
+            return self.opener(record)
         path = self.root / record.path
         try:
             data = path.read_bytes()
@@ -134,99 +199,3 @@ class Dataset:
                 actual=found,
             )
         return read_bytes(data, name=path.name)
-
-
-def read_manifest(
-    folder: Path, *, keep: Callable[[dict[str, str]], bool]
-) -> tuple[Path, list[Record]]:
-    """Return the root and the records of a manifest.
-
-    Parameters
-    ----------
-    folder
-        Holds `MANIFEST_NAME`, or lies directly below the folder that holds it: then only the
-        images below `folder` are taken, under the same names.
-    keep
-        Says which rows to take.
-
-    Returns
-    -------
-    tuple
-        Folder of the manifest, and records sorted by path.
-
-    Raises
-    ------
-    InputError
-        No manifest, too large, a column is missing, or a path leaves the folder.
-    """
-    root, prefix = folder, ""
-    if not (folder / MANIFEST_NAME).is_file():
-        root, prefix = folder.parent, f"{folder.name}/"
-    path = root / MANIFEST_NAME
-    if not path.is_file() or path.stat().st_size > MAX_MANIFEST_BYTES:
-        raise InputError(f"{folder}: no {MANIFEST_NAME} of at most {MAX_MANIFEST_BYTES} bytes")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = _REQUIRED - set(reader.fieldnames or ())
-        if missing:
-            raise InputError(f"{path}: columns are missing: {', '.join(sorted(missing))}")
-        rows = [row for row in reader if row["path"].startswith(prefix) and keep(row)]
-    records = [_record(row) for row in rows]
-    return root, sorted(records, key=lambda record: record.path)
-
-
-def _record(row: dict[str, str]) -> Record:
-    pure = PurePosixPath(row["path"])
-    if pure.is_absolute() or ".." in pure.parts:
-        raise InputError(f"{MANIFEST_NAME}: {row['path']} leaves the folder")
-    return Record(
-        path=row["path"],
-        label=row["label"],
-        detail=row.get("label_detail") or row["label"],
-        group=row["group"],
-        sha256=row.get("sha256") or "",
-        source=row.get("source_dataset") or "",
-        licence=row.get("licence") or "",
-    )
-
-
-def read_class_folders(folder: Path, *, labels: dict[str, str]) -> list[Record]:
-    """Return the images in folders named after their class, grouped by near-duplicates.
-
-    Parameters
-    ----------
-    folder
-        Searched to any depth; the class is the name of the folder that directly holds an image.
-    labels
-        Name of a class folder, in lower case, to label; other folders are left out.
-
-    Returns
-    -------
-    list
-        Sorted by path; the detail is the name of the class folder.
-
-    Raises
-    ------
-    InputError
-        An image cannot be read.
-    """
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES and path.parent.name.lower() in labels
-    )
-    data = [path.read_bytes() for path in paths]
-    grey = [
-        to_grey(display_values(read_bytes(item, name=path.name)))
-        for path, item in zip(paths, data, strict=True)
-    ]
-    return [
-        Record(
-            path=path.relative_to(folder).as_posix(),
-            label=labels[path.parent.name.lower()],
-            detail=path.parent.name.lower(),
-            group=group,
-            sha256=hashlib.sha256(item).hexdigest(),
-        )
-        for path, item, group in zip(paths, data, near_duplicate_groups(grey), strict=True)
-    ]

@@ -10,13 +10,24 @@ from typing import Literal, get_args
 from medseal.digest import Digest, JsonValue, canonical_json, parse_canonical_json
 from medseal.errors import ConfigurationError, InputError
 
-__all__ = ["FORMAT", "MAX_SPLIT_BYTES", "PARTS", "Member", "Part", "Split", "make_split"]
+__all__ = [
+    "FORMAT",
+    "MAX_SPLIT_BYTES",
+    "PARTS",
+    "Member",
+    "Part",
+    "Split",
+    "given_split",
+    "make_split",
+    "part_of",
+]
 
 FORMAT = "medseal/split/v1"
 MAX_SPLIT_BYTES = 64 * 2**20
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 _DEFAULT_PERCENT: Mapping[Part, int] = {"train": 80, "validation": 10, "test": 10}
+_NO_VALIDATION_PERCENT: Mapping[Part, int] = {"train": 90, "validation": 10, "test": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -182,6 +193,58 @@ def make_split(
             part = _emptiest(filled, percent)
             chosen[part].extend(groups[group])
             filled[part] += len(groups[group])
+    return Split(seed=seed, members={part: tuple(sorted(chosen[part])) for part in PARTS})
+
+
+# Spellings of the parts in tables and folder names.
+_SPELLINGS: Mapping[str, Part] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def part_of(text: str) -> Part | None:
+    """Return the part that a word such as ``val`` or ``Training`` means, or None."""
+    return _SPELLINGS.get(text.strip().lower())
+
+
+def given_split(members: Sequence[Member], parts: Sequence[str], *, seed: int) -> Split:
+    """Return the split that the data themselves give.
+
+    Parameters
+    ----------
+    members
+        All images, in any order.
+    parts
+        Of each member, in any spelling of train, validation and test.
+    seed
+        Draws validation groups, a tenth of the training images, if no image is given to it.
+
+    Raises
+    ------
+    InputError
+        An image has no part or an unknown one, or a group stands in two parts.
+    """
+    chosen: dict[Part, list[Member]] = {part: [] for part in PARTS}
+    home: dict[str, Part] = {}
+    for member, text in zip(members, parts, strict=True):
+        part = part_of(text)
+        if part is None:
+            raise InputError(
+                f"{member.name}: the split says {text!r}, not train, validation or test; "
+                "correct it, or leave the whole column out"
+            )
+        if home.setdefault(member.group, part) != part:
+            raise InputError(
+                f"{member.name}: its patient or group {member.group} is in {home[member.group]} "
+                f"and in {part}; move it to one part, or leave the split out and let one be drawn"
+            )
+        chosen[part].append(member)
+    if not chosen["validation"]:
+        drawn = make_split(chosen["train"], seed=seed, percent=_NO_VALIDATION_PERCENT)
+        chosen["train"] = list(drawn.members["train"])
+        chosen["validation"] = list(drawn.members["validation"])
     return Split(seed=seed, members={part: tuple(sorted(chosen[part])) for part in PARTS})
 
 
