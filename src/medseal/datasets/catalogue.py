@@ -1,20 +1,23 @@
 """Data sets by the name that a configuration uses."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from medseal.datasets import brain_mri
+from medseal.datasets.generic import read_dicom, read_folders, read_table
 from medseal.datasets.loader import Dataset
-from medseal.datasets.medmnist import find_archive, read_medmnist
+from medseal.datasets.manifest import manifest_root, modalities
+from medseal.datasets.medmnist import find_archive, read_archive, read_medmnist
 from medseal.datasets.named import read_named
 from medseal.datasets.specification import DatasetSpec
-from medseal.errors import ConfigurationError
+from medseal.errors import ConfigurationError, InputError
 
-__all__ = ["NAMES", "PNEUMONIA_MNIST", "SPECIFICATIONS", "read_dataset"]
+__all__ = ["NAMES", "PNEUMONIA_MNIST", "SPECIFICATIONS", "read_dataset", "recognise"]
 
 PNEUMONIA_MNIST = "pneumonia-mnist"
+MAX_HEAD_BYTES = 4096
 _CHEST = DatasetSpec(
     name="chest-xray",
     modality="X-ray chest",
@@ -127,7 +130,61 @@ SPECIFICATIONS: Mapping[str, DatasetSpec] = MappingProxyType(
         )
     }
 )
-NAMES = (*SPECIFICATIONS, PNEUMONIA_MNIST)
+_GENERIC: Mapping[str, Callable[[Path], Dataset]] = MappingProxyType(
+    {
+        "class-folders": read_folders,
+        "csv": read_table,
+        "dicom": read_dicom,
+        "medmnist": read_archive,
+    }
+)
+NAMES = (*SPECIFICATIONS, PNEUMONIA_MNIST, *_GENERIC)
+
+
+def recognise(folder: Path) -> str:
+    """Return the name that `read_dataset` reads a folder by.
+
+    Parameters
+    ----------
+    folder
+        Searched for a manifest of one known modality, an archive, a table, DICOM files or class
+        folders, in this order; or an archive or a table.
+
+    Raises
+    ------
+    InputError
+        The folder is missing, its manifest lists several modalities or none that is known.
+    """
+    if not folder.exists():
+        raise InputError(f"{folder}: no such file or folder; check the path")
+    if folder.suffix.lower() == ".npz" or (folder.is_dir() and any(folder.glob("*.npz"))):
+        return "medmnist"
+    if folder.is_file():
+        return "csv"
+    root = manifest_root(folder)
+    if root is not None:
+        return _by_modality(modalities(folder, root=root), folder)
+    if (folder / "labels.csv").is_file() and "sop_instance_uid" in _head(folder / "labels.csv"):
+        return "dicom"
+    return "csv" if any(folder.glob("*.csv")) else "class-folders"
+
+
+def _head(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.readline(MAX_HEAD_BYTES).decode("utf-8", errors="replace").lower()
+
+
+def _by_modality(found: set[str], folder: Path) -> str:
+    # The specifications of one modality stand in the order of preference.
+    names = {
+        modality: next((s.name for s in SPECIFICATIONS.values() if s.is_of(modality)), "")
+        for modality in sorted(found)
+    }
+    known = [name for name in names.values() if name]
+    if len(known) != 1:
+        listed = ", ".join(known) or "none that is known"
+        raise InputError(f"{folder}: the manifest lists {listed}; name one with --data-set")
+    return known[0]
 
 
 def read_dataset(name: str, folder: Path) -> Dataset:
@@ -139,7 +196,8 @@ def read_dataset(name: str, folder: Path) -> Dataset:
         One of `NAMES`.
     folder
         With ``MANIFEST.csv``, or below one that lists it, or with class folders; for
-        pneumonia-mnist, the archive or a folder that holds it.
+        pneumonia-mnist and medmnist, the archive or a folder that holds it; for csv, the table or
+        the folder that holds it.
 
     Raises
     ------
@@ -151,6 +209,8 @@ def read_dataset(name: str, folder: Path) -> Dataset:
     if name == PNEUMONIA_MNIST:
         archive = find_archive(folder, word="pneumoniamnist")
         return read_medmnist(archive, name=name, classes=_CHEST.classes)
+    if name in _GENERIC:
+        return _GENERIC[name](folder)
     if name not in SPECIFICATIONS:
         raise ConfigurationError(f"unknown data set {name!r}: known are {', '.join(NAMES)}")
     return read_named(folder, spec=SPECIFICATIONS[name])

@@ -4,18 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from medseal.datasets.duplicates import near_duplicate_groups
+from medseal.datasets.grouping import clusters
 from medseal.datasets.loader import Record
 from medseal.datasets.provenance import collection_of, source_of
 from medseal.datasets.specification import DatasetSpec
-from medseal.errors import InputError, UnreadableImageError
-from medseal.imaging import display_values, read_bytes
-from medseal.imaging.preprocess import to_grey
 
-__all__ = ["IMAGE_SUFFIXES", "clusters", "image_paths", "read_class_folders"]
+__all__ = ["IMAGE_SUFFIXES", "image_paths", "patients_by_name", "read_class_folders"]
 
 IMAGE_SUFFIXES = frozenset({".dcm", ".jpeg", ".jpg", ".nii", ".png", ".tif", ".tiff"})
 
@@ -60,7 +54,9 @@ def read_class_folders(folder: Path, *, spec: DatasetSpec) -> list[Record]:
         if depths and not (above[0] in spec.left_out or _is_skipped(path, spec)):
             found.append((path, depths[-1]))
     found = [(path, depth) for path, depth in found if _label(path, depth, folder, spec)]
-    groups = clusters([path for path, _ in found], root=folder, spec=spec)
+    paths = [path for path, _ in found]
+    patients = patients_by_name(paths, root=folder, spec=spec)
+    groups = clusters(paths, root=folder, patients=patients)
     records = []
     for (path, depth), group in zip(found, groups, strict=True):
         relative = path.relative_to(folder)
@@ -78,55 +74,22 @@ def read_class_folders(folder: Path, *, spec: DatasetSpec) -> list[Record]:
     return records
 
 
+def patients_by_name(
+    paths: Sequence[Path], *, root: Path, spec: DatasetSpec
+) -> list[tuple[str, str] | None]:
+    """Return source and patient of each image as far as its file name shows them."""
+    patients: list[tuple[str, str] | None] = []
+    for path in paths:
+        patient = spec.patient_of(path.stem)
+        # Numbers of patients begin anew in each source.
+        source = source_of(path.relative_to(root).parts[:-1], otherwise="")
+        patients.append(None if patient is None else (source, patient.lower()))
+    return patients
+
+
 def _label(path: Path, depth: int, folder: Path, spec: DatasetSpec) -> str | None:
     return spec.label_of(path.relative_to(folder).parts[depth])
 
 
 def _is_skipped(path: Path, spec: DatasetSpec) -> bool:
     return spec.skipped is not None and spec.skipped.search(path.stem.lower()) is not None
-
-
-def clusters(paths: Sequence[Path], *, root: Path, spec: DatasetSpec) -> list[str]:
-    """Return the group of each image: near-duplicates, and one patient's images, are joined.
-
-    Parameters
-    ----------
-    paths
-        Images of any size.
-    root
-        What messages name paths relative to.
-    spec
-        Says how file names show the patient.
-
-    Returns
-    -------
-    list
-        ``cluster-N``, N being the place of the group's first image.
-
-    Raises
-    ------
-    UnreadableImageError
-        An image is missing or damaged.
-    """
-    near = near_duplicate_groups([_grey(path, root=root) for path in paths])
-    parent = [int(name.removeprefix("cluster-")) for name in near]
-    first: dict[tuple[str, str], int] = {}
-    for index, path in enumerate(paths):
-        patient = spec.patient_of(path.stem)
-        if patient is None:
-            continue
-        # Numbers of patients begin anew in each source.
-        source = source_of(path.relative_to(root).parts[:-1], otherwise="")
-        home = first.setdefault((source, patient.lower()), index)
-        old, new = sorted((parent[home], parent[index]), reverse=True)
-        if old != new:
-            parent = [new if number == old else number for number in parent]
-    return [f"cluster-{number}" for number in parent]
-
-
-def _grey(path: Path, *, root: Path) -> NDArray[np.uint8]:
-    name = path.relative_to(root).as_posix()
-    try:
-        return to_grey(display_values(read_bytes(path.read_bytes(), name=path.name)))
-    except (OSError, InputError) as error:
-        raise UnreadableImageError(f"{name}: {error}; replace the file or move it away") from error

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from medseal.datasets.folders import clusters
+from medseal.datasets.folders import patients_by_name
+from medseal.datasets.grouping import clusters
 from medseal.datasets.loader import Record
 from medseal.datasets.provenance import collection_of
 from medseal.datasets.specification import DatasetSpec
@@ -16,6 +17,7 @@ __all__ = [
     "MANIFEST_NAME",
     "MAX_MANIFEST_BYTES",
     "manifest_root",
+    "modalities",
     "read_manifest",
     "relative_path",
 ]
@@ -60,6 +62,19 @@ def _rows(path: Path) -> list[Row]:
         raise InputError(f"{path}: not a CSV file in UTF-8; export it again") from error
 
 
+def modalities(folder: Path, *, root: Path) -> set[str]:
+    """Return the modalities of the images in `folder` that the manifest in `root` lists."""
+    prefix = _prefix(folder, root)
+    return {
+        row["modality"] for row in _rows(root / MANIFEST_NAME) if row["path"].startswith(prefix)
+    }
+
+
+def _prefix(folder: Path, root: Path) -> str:
+    inside = folder.resolve().relative_to(root.resolve()).as_posix()
+    return "" if inside == "." else f"{inside}/"
+
+
 def read_manifest(folder: Path, *, root: Path, spec: DatasetSpec) -> list[Record]:
     """Return the records of one data set in a manifest.
 
@@ -84,8 +99,7 @@ def read_manifest(folder: Path, *, root: Path, spec: DatasetSpec) -> list[Record
         The manifest is too large, lacks a column or is no CSV; a label is unknown; a path leaves
         the folder.
     """
-    inside = folder.resolve().relative_to(root.resolve()).as_posix()
-    prefix = "" if inside == "." else f"{inside}/"
+    prefix = _prefix(folder, root)
     rows = [
         row
         for row in _rows(root / MANIFEST_NAME)
@@ -102,7 +116,9 @@ def read_manifest(folder: Path, *, root: Path, spec: DatasetSpec) -> list[Record
     records.sort(key=lambda record: record.path)
     records = _with_true_details(records)
     if records and not any(record.group for record in records):
-        groups = clusters([root / record.path for record in records], root=root, spec=spec)
+        paths = [root / record.path for record in records]
+        patients = patients_by_name(paths, root=root, spec=spec)
+        groups = clusters(paths, root=root, patients=patients)
         records = [replace(r, group=g) for r, g in zip(records, groups, strict=True)]
     ungrouped = [record.path for record in records if not record.group]
     if ungrouped:
@@ -111,8 +127,9 @@ def read_manifest(folder: Path, *, root: Path, spec: DatasetSpec) -> list[Record
 
 
 def _wanted(row: Row, spec: DatasetSpec, *, whole: bool) -> bool:
-    is_modality = row["modality"].strip().lower() == spec.modality.lower()
-    return is_modality and not (whole and PurePosixPath(row["path"]).parts[0] in spec.left_out)
+    return spec.is_of(row["modality"]) and not (
+        whole and PurePosixPath(row["path"]).parts[0] in spec.left_out
+    )
 
 
 def relative_path(text: str) -> str:

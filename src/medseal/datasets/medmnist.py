@@ -8,12 +8,13 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from medseal.datasets.grouping import without_copies
 from medseal.datasets.loader import Dataset, Record
 from medseal.datasets.split import Part
 from medseal.errors import InputError
 from medseal.imaging import MedicalImage
 
-__all__ = ["MAX_ARCHIVE_BYTES", "find_archive", "read_medmnist"]
+__all__ = ["MAX_ARCHIVE_BYTES", "find_archive", "read_archive", "read_medmnist"]
 
 MAX_ARCHIVE_BYTES = 4 * 2**30
 _KEYS: Mapping[Part, str] = {"train": "train", "validation": "val", "test": "test"}
@@ -36,7 +37,9 @@ def find_archive(folder: Path, *, word: str) -> Path:
     found = sorted(path for path in folder.rglob("*.npz") if word in path.name.lower())
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise InputError(f"{folder}: one {word} .npz file is needed, found {names}; name the file")
+        raise InputError(
+            f"{folder}: one {word or 'MedMNIST'} .npz file is needed, found {names}; name the file"
+        )
     return found[0]
 
 
@@ -72,7 +75,7 @@ def read_medmnist(path: Path, *, name: str, classes: tuple[str, ...] | None = No
         classes = tuple(str(number) for number in range(int(found.max()) + 1))
     if found.min() < 0 or found.max() >= len(classes):
         raise InputError(f"{path.name}: labels are not the numbers of {', '.join(classes)}")
-    records, notes = _records(path.name, images, labels, classes)
+    records, notes = without_copies(_records(path.name, images, labels, classes))
 
     def open_image(record: Record) -> MedicalImage:
         part, place = _place(record.path)
@@ -86,6 +89,11 @@ def read_medmnist(path: Path, *, name: str, classes: tuple[str, ...] | None = No
         opener=open_image,
         notes=tuple(notes),
     )
+
+
+def read_archive(folder: Path) -> Dataset:
+    """Return any MedMNIST archive, given itself or by the folder that holds it alone."""
+    return read_medmnist(find_archive(folder, word=""), name="medmnist")
 
 
 def _arrays(path: Path) -> tuple[Arrays, dict[Part, NDArray[np.int64]]]:
@@ -114,19 +122,11 @@ def _arrays(path: Path) -> tuple[Arrays, dict[Part, NDArray[np.int64]]]:
 
 def _records(
     source: str, images: Arrays, labels: Mapping[Part, NDArray[np.int64]], classes: tuple[str, ...]
-) -> tuple[list[Record], list[str]]:
-    home: dict[str, Part] = {}
-    records: list[Record] = []
-    notes: list[str] = []
-    kept_first: tuple[Part, ...] = ("test", "train", "validation")
-    for part in kept_first:
-        left_out: dict[Part, int] = {}
-        for place, (values, label) in enumerate(zip(images[part], labels[part], strict=True)):
+) -> list[Record]:
+    records = []
+    for part, stack in images.items():
+        for place, (values, label) in enumerate(zip(stack, labels[part], strict=True)):
             digest = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-            owner = home.setdefault(digest, part)
-            if owner != part:
-                left_out[owner] = left_out.get(owner, 0) + 1
-                continue
             records.append(
                 Record(
                     path=f"{part}/{place:06d}.png",
@@ -137,11 +137,7 @@ def _records(
                     part=part,
                 )
             )
-        notes += [
-            f"{count} {part} images left out: they also stand in {owner}"
-            for owner, count in left_out.items()
-        ]
-    return records, notes
+    return records
 
 
 def _place(path: str) -> tuple[Part, int]:

@@ -60,6 +60,10 @@ class DatasetSpec:
             raise ConfigurationError(f"{self.name}: labels and classes do not fit each other")
         object.__setattr__(self, "_labels", MappingProxyType(table))
 
+    def is_of(self, modality: str) -> bool:
+        """Return whether the text of a manifest means this modality."""
+        return modality.strip().lower() == self.modality.lower()
+
     def knows(self, text: str) -> bool:
         """Return whether a label or folder name is one of the spellings."""
         return spelled(text) in self._labels
