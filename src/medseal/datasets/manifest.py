@@ -155,7 +155,9 @@ def _record(row: Row, label: str) -> Record:
         detail=detail,
         group=row.get("group", ""),
         sha256=row.get("sha256", ""),
-        source=row.get("source_dataset") or row.get("source") or PurePosixPath(path).parts[0],
+        source=row.get("source_dataset")
+        or row.get("source")
+        or path.rpartition("/")[0].split("/")[0],
         licence=row.get("licence", ""),
         collection=collection_of(path),
         part=row.get("split", ""),
