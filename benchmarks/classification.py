@@ -1,15 +1,16 @@
-"""Table of paper 1: the five-layer network beside the linear SVM on held-out brain MRI.
+"""Table of paper 1 on each data set: claimed beside measured, inside and on other sources.
 
-Both shipped models are scored on the test part of the split that their cards name; data that are
-split otherwise are refused, since their images may have been trained on. Intervals are 95 %
-bootstrap over groups of near-duplicates, and the difference is paired: both models see the same
-resampled groups.
+Every installed model, and every model in the folders given with --models, is evaluated on the test
+part of its own split and on all images of sources that it was not trained on. Intervals are 95 %
+bootstrap over groups; differences are paired: both models see the same resampled groups. Rows
+without a model are named under `missing`.
 """
 
+import json
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,97 +18,231 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.classification_claims import DATA_SETS, LITERATURE, METHODS, PAPER, method_of
 from benchmarks.report import arguments, write_result
-from medseal.classification import load
-from medseal.classification.evaluation import Outcome, outcome_of, score, trained_split
-from medseal.errors import ConfigurationError
-from medseal.metrics.classification import auroc, bootstrap_by_group, brier_score
+from medseal import weights
+from medseal.classification.evaluation import Evaluation, examine
+from medseal.classification.outcome import Outcome, as_numbers, score
+from medseal.errors import ConfigurationError, InputError
+from medseal.metrics.paired import delong, mcnemar, paired_differences
+from medseal.weights import Card
 
-MODELS = ("five-layer-cnn-brain-mri", "linear-svm-brain-mri")
 RESAMPLES = 10_000
 QUICK_RESAMPLES = 500
-# Paper 1, 4.2: what its own table says, on other images.
-PAPER_ACCURACY = {"five-layer-cnn-brain-mri": 0.92, "linear-svm-brain-mri": 0.85}
+_BASELINE = "linear-svm"
+_DIFFERENCES = ("accuracy", "balanced_accuracy", "auroc", "brier")
+_BINARY = 2
 
 
-def measure(model_id: str, data: Path) -> tuple[Outcome, dict[str, Any]]:
-    """Return what a shipped model says on its held-out test part, and its figures.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model to measure.
+
+    Attributes
+    ----------
+    card
+        Of the model.
+    place
+        Its id if it is installed, else its folder.
+    """
+
+    card: Card
+    place: str | Path
+
+    @property
+    def data_set(self) -> str:
+        """Data set of training, as far as the table goes."""
+        name = str(self.card.training.get("dataset"))
+        # Trained against eyes of all other diseases, tested against healthy ones.
+        return "fundus-dr" if name.startswith("fundus-dr") else name
+
+    @property
+    def method(self) -> str | None:
+        """Row of the table."""
+        return method_of(self.card.method)
+
+
+def models_in(folders: Sequence[Path]) -> list[Model]:
+    """Return the installed models, and those in folders at any depth; a folder's own comes first.
+
+    Raises
+    ------
+    WeightsError
+        A card is malformed.
+    """
+    found: dict[str, Model] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("card.toml")):
+            card = weights.read_card(path.parent)
+            if card.classes:
+                found.setdefault(card.id, Model(card=card, place=path.parent))
+    for card in weights.models():
+        if card.classes:
+            found.setdefault(card.id, Model(card=card, place=card.id))
+    return [found[name] for name in sorted(found)]
+
+
+def measure(model: Model, data: Path) -> tuple[Evaluation, dict[str, Any]]:
+    """Return what a model says on its held-out images, and its figures.
 
     Raises
     ------
     ConfigurationError
-        The data are not split as they were in training.
+        The data hold images of training sources that cannot be told from those of training.
     """
-    classifier = load(model_id)
-    dataset, split = trained_split(classifier.card, data)
-    if str(split.digest) != classifier.card.training["split_digest"]:
+    start = time.perf_counter()
+    found = examine(model.place, data, split="test", data_set=model.data_set)
+    seconds = time.perf_counter() - start
+    if found.known.split is None:
         raise ConfigurationError(
-            f"{data} is not the data that {model_id} was trained on: its test part may hold "
+            f"{data} is not the data that {model.card.id} was trained on: its test part may hold "
             "training images"
         )
-    records = dataset.select(split.names("test"))
-    start = time.perf_counter()
-    outcome = outcome_of(classifier, dataset, records)
-    seconds = time.perf_counter() - start
-    return outcome, {
-        "sha256": str(classifier.card.sha256),
-        "split_digest": str(split.digest),
-        "split_images": split.counts,
-        "paper_accuracy": PAPER_ACCURACY[model_id],
-        "milliseconds_an_image": round(1000 * seconds / len(records), 2),
-        **score(outcome, classes=classifier.card.classes),
+    external = found.is_external
+    row: dict[str, Any] = {
+        "method": model.method or model.card.method,
+        "sha256": str(model.card.sha256),
+        "split_digest": str(found.known.split.digest),
+        "sources_of_training": sorted(found.known.sources),
+        "seconds_of_evaluation": round(seconds, 1),
+        **training_facts(model),
     }
+    if not external.all():
+        row["inside"] = score(found.outcome.part(~external), classes=model.card.classes)
+    if external.any():
+        row["other_sources"] = score(found.outcome.part(external), classes=model.card.classes)
+        copies = None if found.copies is None else int(found.copies.sum())
+        row["other_sources"]["near_duplicates_of_training"] = copies
+    claimed = PAPER.get(model.method or "")
+    if claimed is not None:
+        row["paper_1"] = dict(claimed)
+    return found, row
 
 
-def paired_difference(first: Outcome, second: Outcome, *, resamples: int) -> dict[str, Any]:
-    """Return first minus second of accuracy, AUROC and Brier score, over the same groups.
+def training_facts(model: Model) -> dict[str, Any]:
+    """Return images, epochs and hours of training, as card and log of the run state them."""
+    training = model.card.training
+    facts = {
+        name: training[name]
+        for name in ("train_images", "epochs", "best_epoch")
+        if name in training
+    }
+    seconds = training.get("seconds")
+    if not isinstance(seconds, int | float):
+        seconds = _seconds_in_log(model.place)
+    facts["training_hours"] = "not recorded" if seconds is None else round(seconds / 3600, 3)
+    return facts
+
+
+def _seconds_in_log(place: str | Path) -> float | None:
+    """Return the sum of the epochs' seconds in the log of the run beside a model folder."""
+    if isinstance(place, str):
+        return None
+    log = place.parent / f"{place.name}.run" / "log.jsonl"
+    if not log.is_file():
+        return None
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    return sum(float(row["seconds"]) for row in rows) if rows else None
+
+
+def difference(first: Evaluation, second: Evaluation, *, resamples: int) -> dict[str, Any]:
+    """Return first minus second on the images inside both models' test parts.
 
     Raises
     ------
     ConfigurationError
-        The outcomes are of different images.
+        The models were not tested on the same images.
     """
-    labels = first.labels
-    if first.groups != second.groups or not np.array_equal(labels, second.labels):
+    one, other = _inside(first), _inside(second)
+    if _names(first) != _names(second) or not np.array_equal(one.labels, other.labels):
         raise ConfigurationError("the two models were not tested on the same images")
-
-    def figures(chosen: NDArray[np.int64]) -> list[float]:
-        true = labels[chosen]
-        one, other = first.probabilities[chosen], second.probabilities[chosen]
-        return [
-            float(np.mean((one >= 0.5) == true) - np.mean((other >= 0.5) == true)),  # noqa: PLR2004  # the more probable class
-            auroc(true, one) - auroc(true, other),
-            brier_score(true, one) - brier_score(true, other),
-        ]
-
-    intervals = bootstrap_by_group(
-        figures, first.groups, generator=np.random.default_rng(1), resamples=resamples
+    found = paired_differences(
+        one.labels,
+        (one.probabilities, one.predicted),
+        (other.probabilities, other.predicted),
+        groups=one.groups,
+        generator=np.random.default_rng(1),
+        resamples=resamples,
     )
-    names = ("accuracy", "auroc", "brier")
-    return {name: asdict(found) for name, found in zip(names, intervals, strict=True)}
+    result: dict[str, Any] = {name: as_numbers(found[name]) for name in _DIFFERENCES}
+    if one.probabilities.shape[1] == _BINARY:
+        test = delong(one.labels, one.probabilities[:, 1], other.probabilities[:, 1])
+        result["delong_auroc_p"] = test.p_value
+    result["mcnemar"] = asdict(mcnemar(_right(one), _right(other)))
+    return result
+
+
+def _right(outcome: Outcome) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = outcome.predicted == outcome.labels
+    return right
+
+
+def _inside(evaluation: Evaluation) -> Outcome:
+    return evaluation.outcome.part(~evaluation.is_external)
+
+
+def _names(evaluation: Evaluation) -> list[str]:
+    external = evaluation.is_external
+    return [r.path for r, out in zip(evaluation.records, external, strict=True) if not out]
+
+
+def differences(
+    measured: Mapping[str, Evaluation], methods: Mapping[str, str], *, resamples: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each model minus the SVM, and each ensemble minus each other model.
+
+    Pairs that were not tested on the same images, since their splits differ, are left out.
+    """
+    for first, mine in measured.items():
+        for second, other in measured.items():
+            wanted = methods[second] == _BASELINE or methods[first] == "ensemble"
+            if first == second or not wanted or methods[first] == _BASELINE:
+                continue
+            if _names(mine) and _names(mine) == _names(other):
+                found = difference(mine, other, resamples=resamples)
+                yield f"{first} minus {second}", found
+
+
+def table(name: str, models: Sequence[Model], data: Path, *, resamples: int) -> dict[str, Any]:
+    """Return the rows of one data set: measured, compared, published and missing."""
+    measured: dict[str, Evaluation] = {}
+    rows: dict[str, Any] = {}
+    for model in models:
+        sys.stderr.write(f"  {name}: {model.card.id}\n")
+        measured[model.card.id], rows[model.card.id] = measure(model, data)
+    methods = {model.card.id: model.method or model.card.method for model in models}
+    result: dict[str, Any] = {
+        "models": rows,
+        "missing": [method for method in METHODS if method not in methods.values()],
+        "differences": dict(differences(measured, methods, resamples=resamples)),
+    }
+    if name in LITERATURE:
+        result["published"] = {key: dict(row) for key, row in LITERATURE[name].items()}
+    return result
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the measurement; return the exit code."""
-    parser = arguments("The shipped classifiers on held-out brain MRI.")
+    parser = arguments("All classifiers on the images held out from their training.")
+    parser.add_argument("--models", type=Path, nargs="*", default=[], help="folders with models")
+    parser.add_argument("--data-sets", nargs="*", choices=DATA_SETS, default=DATA_SETS)
     chosen = parser.parse_args(argv)
     if chosen.data is None:
         parser.error("--data is needed: the folder with MANIFEST.csv")
     torch.set_num_threads(1)
-    outcomes, models = {}, {}
-    for model_id in MODELS:
-        outcomes[model_id], models[model_id] = measure(model_id, chosen.data)
-    difference = paired_difference(
-        outcomes[MODELS[0]],
-        outcomes[MODELS[1]],
-        resamples=QUICK_RESAMPLES if chosen.quick else RESAMPLES,
-    )
-    result = {
+    models = models_in(chosen.models)
+    resamples = QUICK_RESAMPLES if chosen.quick else RESAMPLES
+    result: dict[str, Any] = {
         "part": "test",
         "interval": "95 % bootstrap by group",
-        "models": models,
-        "cnn_minus_svm": difference,
+        "data_sets": {},
     }
+    for name in chosen.data_sets:
+        mine = [model for model in models if model.data_set == name]
+        try:
+            result["data_sets"][name] = table(name, mine, chosen.data, resamples=resamples)
+        except InputError as error:
+            result["data_sets"][name] = {"not measured": str(error)}
     write_result("classification", result, chosen, sys_stdout=sys.stdout)
     return 0
 

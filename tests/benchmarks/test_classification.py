@@ -1,56 +1,148 @@
 import csv
+import dataclasses
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.classification import MODELS, main, measure, paired_difference
-from medseal.classification.evaluation import Outcome
+from benchmarks.classification import (
+    Model,
+    difference,
+    differences,
+    main,
+    measure,
+    models_in,
+    table,
+    training_facts,
+)
+from benchmarks.classification_claims import METHODS, PAPER, method_of
+from medseal import weights
+from medseal.classification.evaluation import Evaluation
+from medseal.classification.heldout import Known
+from medseal.classification.outcome import Outcome
+from medseal.datasets import Record
 from medseal.errors import ConfigurationError
 
+CNN, SVM = "five-layer-cnn-brain-mri", "linear-svm-brain-mri"
 
-def outcome(probabilities, **changes):
+
+def records(count=20):
+    return tuple(
+        Record(path=f"{i}.png", label=("a", "b")[i % 2], detail="", group=f"g{i // 2}")
+        for i in range(count)
+    )
+
+
+def evaluation(positive, **changes):
+    positive = np.asarray(positive, dtype=np.float64)
+    labels = np.arange(len(positive)) % 2
+    shown = records(len(positive))
+    outcome = Outcome(
+        labels=labels,
+        probabilities=np.stack([1 - positive, positive], axis=1),
+        predicted=(positive >= 0.5).astype(np.int64),
+        abstained=np.zeros(len(positive), bool),
+        groups=tuple(record.group for record in shown),
+    )
     fields = {
-        "labels": np.array([0, 0, 1, 1] * 5, dtype=np.int64),
-        "probabilities": np.asarray(probabilities, dtype=np.float64),
-        "abstained": np.zeros(20, bool),
-        "groups": tuple(f"g{i // 2}" for i in range(20)),
+        "classifier": None,
+        "data": None,
+        "split": "test",
+        "records": shown,
+        "roles": ("test",) * len(positive),
+        "known": Known(sources=frozenset({"here"}), split=None, images=None),
+        "copies": None,
+        "outcome": outcome,
     }
-    return Outcome(**{**fields, **changes})
+    return Evaluation(**{**fields, **changes})
 
 
-def test_model_does_not_differ_from_itself():
-    one = outcome(np.linspace(0, 1, 20))
-    for figure in paired_difference(one, one, resamples=50).values():
-        assert figure == {"estimate": 0, "low": 0, "high": 0}
+RIGHT, WRONG = np.arange(20) % 2 * 0.8 + 0.1, 0.9 - np.arange(20) % 2 * 0.8
 
 
-def test_sign_and_pairing():
-    right = outcome(np.array([0.1, 0.1, 0.9, 0.9] * 5))
-    wrong = outcome(np.array([0.9, 0.9, 0.1, 0.1] * 5))
-    found = paired_difference(right, wrong, resamples=50)
+def test_sign_pairing_and_tests():
+    found = difference(evaluation(RIGHT), evaluation(WRONG), resamples=50)
     assert found["accuracy"] == {"estimate": 1, "low": 1, "high": 1}
     assert found["auroc"]["estimate"] == 1
     assert found["brier"]["estimate"] == pytest.approx(-0.8)
+    assert found["mcnemar"]["first_only"] == 20
+    assert found["delong_auroc_p"] == 0
+    same = difference(evaluation(RIGHT), evaluation(RIGHT), resamples=50)
+    assert same["accuracy"] == {"estimate": 0, "low": 0, "high": 0}
+    assert same["mcnemar"]["p_value"] == same["delong_auroc_p"] == 1
 
 
-def test_other_images_are_refused():
-    one = outcome(np.zeros(20))
+def test_only_images_inside_both_are_compared():
+    roles = ("external",) * 4 + ("test",) * 16
+    found = difference(evaluation(RIGHT, roles=roles), evaluation(WRONG, roles=roles), resamples=50)
+    assert found["mcnemar"]["first_only"] == 16
     with pytest.raises(ConfigurationError, match="not tested on the same images"):
-        paired_difference(one, outcome(np.zeros(20), groups=("g",) * 20), resamples=2)
+        difference(evaluation(RIGHT, roles=roles), evaluation(WRONG), resamples=2)
 
 
-@pytest.mark.parametrize("model_id", MODELS)
+def test_each_model_against_the_baseline_and_the_ensemble_against_all():
+    three = {"cnn": evaluation(RIGHT), "svm": evaluation(WRONG), "both": evaluation(RIGHT)}
+    methods = {"cnn": "five-layer-cnn", "svm": "linear-svm", "both": "ensemble"}
+    assert {name for name, _ in differences(three, methods, resamples=10)} == {
+        "cnn minus svm",
+        "both minus svm",
+        "both minus cnn",
+    }
+
+
+def test_installed_models_and_those_in_a_folder_are_found(tmp_path):
+    [card] = [card for card in weights.models() if card.id == SVM]
+    other = dataclasses.replace(card, id="linear-svm-elsewhere")
+    _, tensors = weights.load(SVM)
+    (tmp_path / "runs" / "deep").mkdir(parents=True)
+    weights.save(tmp_path / "runs" / "deep", card=other, tensors=tensors)
+    found = {model.card.id: model.place for model in models_in([tmp_path])}
+    assert found["linear-svm-elsewhere"] == tmp_path / "runs" / "deep" / "linear-svm-elsewhere"
+    assert found[CNN] == CNN
+
+
+def test_hours_come_from_the_log_of_the_run(tmp_path):
+    [card] = [card for card in weights.models() if card.id == CNN]
+    place = tmp_path / CNN
+    (tmp_path / f"{CNN}.run").mkdir()
+    rows = [{"epoch": 1, "seconds": 1800.0}, {"epoch": 2, "seconds": 1800.0}]
+    log = tmp_path / f"{CNN}.run" / "log.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert training_facts(Model(card=card, place=place))["training_hours"] == 1
+    bare = dataclasses.replace(card, training={})
+    assert training_facts(Model(card=bare, place=CNN)) == {"training_hours": "not recorded"}
+
+
+def test_rows_without_a_model_are_named(tmp_path):
+    found = table("pneumonia-mnist", [], tmp_path, resamples=10)
+    assert found["missing"] == list(METHODS)
+    assert found["published"]["Google AutoML Vision"]["auroc"] == 0.991
+
+
+def test_methods_fall_into_the_rows_of_the_table():
+    assert [method_of(name) for name in ("resnet-50", "resnet50", "edge-cnn", "other")] == [
+        "resnet50",
+        "resnet50",
+        "edge-cnn",
+        None,
+    ]
+    assert set(PAPER) < set(METHODS)
+
+
+@pytest.mark.parametrize("model_id", [CNN, SVM])
 def test_data_that_may_have_been_trained_on_are_refused(tmp_path, model_id):
+    card, _ = weights.load(model_id)
+    [source] = card.training["sources"]
     with (tmp_path / "MANIFEST.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "label", "group", "modality"])
+        writer.writerow(["path", "label", "group", "modality", "source_dataset"])
         for index in range(20):
             Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / f"{index}.png")
             label = ("tumour", "no_tumour")[index % 2]
-            writer.writerow([f"{index}.png", label, f"g{index}", "MRI brain"])
+            writer.writerow([f"{index}.png", label, f"g{index}", "MRI brain", source])
     with pytest.raises(ConfigurationError, match="may hold training images"):
-        measure(model_id, tmp_path)
+        measure(Model(card=card, place=model_id), tmp_path)
 
 
 def test_folder_is_asked_for(capsys):

@@ -8,111 +8,99 @@ from medseal.errors import InputError
 from medseal.metrics import classification as m
 
 
-@pytest.fixture
-def sample():
-    generator = np.random.default_rng(5)
-    labels = generator.integers(0, 2, 300)
-    noisy = np.clip(labels * 0.4 + generator.random(300) * 0.6, 0, 1)
-    return labels.astype(np.int64), np.round(noisy, 2)  # rounding makes ties
+def drawn(classes, count=400):
+    generator = np.random.default_rng(classes)
+    labels = generator.integers(0, classes, count)
+    logits = generator.normal(size=(count, classes)).round(1) + 1.2 * np.eye(classes)[labels]
+    rows = np.exp(logits)
+    rows /= rows.sum(axis=1, keepdims=True)
+    return labels, rows
 
 
-def test_figures_agree_with_scikit_learn(sample):
-    labels, probabilities = sample
-    predicted = probabilities >= 0.5
-    scores = m.binary_scores(labels, probabilities)
-    assert scores.accuracy == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
-    assert scores.sensitivity == pytest.approx(sklearn_metrics.recall_score(labels, predicted))
-    assert scores.specificity == pytest.approx(
-        sklearn_metrics.recall_score(labels, predicted, pos_label=0)
-    )
-    assert scores.precision == pytest.approx(sklearn_metrics.precision_score(labels, predicted))
-    assert scores.f1 == pytest.approx(sklearn_metrics.f1_score(labels, predicted))
-    assert scores.auroc == pytest.approx(sklearn_metrics.roc_auc_score(labels, probabilities))
-    assert scores.brier == pytest.approx(sklearn_metrics.brier_score_loss(labels, probabilities))
+def test_two_classes_agree_with_scikit_learn():
+    labels, rows = drawn(2)
+    predicted = (rows[:, 1] >= 0.3).astype(np.int64)
+    found = m.figures_of(labels, rows, predicted=predicted)
+    assert tuple(found) == m.FIGURES
+    expected = {
+        "accuracy": sklearn_metrics.accuracy_score(labels, predicted),
+        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(labels, predicted),
+        "sensitivity": sklearn_metrics.recall_score(labels, predicted),
+        "specificity": sklearn_metrics.recall_score(labels, predicted, pos_label=0),
+        "precision": sklearn_metrics.precision_score(labels, predicted),
+        "f1": sklearn_metrics.f1_score(labels, predicted),
+        "mcc": sklearn_metrics.matthews_corrcoef(labels, predicted),
+        "auroc": sklearn_metrics.roc_auc_score(labels, rows[:, 1]),
+        "auprc": sklearn_metrics.average_precision_score(labels, rows[:, 1]),
+        "brier": sklearn_metrics.brier_score_loss(labels, rows[:, 1]),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value), name
     np.testing.assert_array_equal(
-        m.confusion_matrix(labels, predicted.astype(np.int64), classes=2),
+        m.confusion_matrix(labels, predicted, classes=2),
         sklearn_metrics.confusion_matrix(labels, predicted),
     )
 
 
-def test_auroc_counts_equal_scores_half():
-    assert m.auroc(np.array([0, 1, 1, 0]), np.array([0.5, 0.5, 0.5, 0.5])) == 0.5
-    assert m.auroc(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4])) == 1.0
-    assert math.isnan(m.auroc(np.array([1, 1]), np.array([0.1, 0.2])))
+def test_four_classes_agree_with_scikit_learn():
+    labels, rows = drawn(4)
+    predicted = rows.argmax(axis=1)
+    found = m.figures_of(labels, rows, predicted=predicted)
+    truth = np.eye(4)[labels]
+    expected = {
+        "accuracy": sklearn_metrics.accuracy_score(labels, predicted),
+        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(labels, predicted),
+        "sensitivity": sklearn_metrics.recall_score(labels, predicted, average="macro"),
+        "precision": sklearn_metrics.precision_score(labels, predicted, average="macro"),
+        "f1": sklearn_metrics.f1_score(labels, predicted, average="macro"),
+        "mcc": sklearn_metrics.matthews_corrcoef(labels, predicted),
+        "auroc": sklearn_metrics.roc_auc_score(labels, rows, multi_class="ovr", average="macro"),
+        "auprc": sklearn_metrics.average_precision_score(truth, rows, average="macro"),
+        "brier": sklearn_metrics.brier_score_loss(labels, rows),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value), name
+    parts = m.per_class(labels, rows, predicted=predicted)
+    assert sum(part["images"] for part in parts) == 400
+    for name in ("sensitivity", "specificity", "f1", "auroc"):
+        assert np.mean([part[name] for part in parts]) == pytest.approx(found[name]), name
 
 
-def test_calibration_error_of_known_gap():
-    labels = np.array([1, 1, 1, 0], dtype=np.int64)
-    # Confidence 0.9 everywhere, three of four right: the gap is 0.15.
-    assert m.expected_calibration_error(labels, np.full(4, 0.9)) == pytest.approx(0.15)
-    assert m.expected_calibration_error(labels, np.array([1.0, 1.0, 1.0, 0.0])) == 0
+@pytest.mark.parametrize("classes", [2, 3])
+def test_weights_are_repetitions(classes):
+    labels, rows = drawn(classes, 120)
+    predicted = rows.argmax(axis=1)
+    weights = np.random.default_rng(1).integers(0, 3, (4, 120)).astype(float)
+    found = m.weighted_figures(labels, rows, predicted=predicted, weights=weights)
+    for row in range(4):
+        chosen = np.repeat(np.arange(120), weights[row].astype(int))
+        expected = m.figures_of(labels[chosen], rows[chosen], predicted=predicted[chosen])
+        np.testing.assert_allclose(found[row], list(expected.values()))
 
 
 def test_missing_class_gives_nan_not_an_error():
-    scores = m.binary_scores(np.array([1, 1], dtype=np.int64), np.array([0.9, 0.2]))
-    assert scores.sensitivity == 0.5
-    assert math.isnan(scores.specificity)
-
-
-def test_bootstrap_is_wider_over_groups_than_over_images():
-    generator = np.random.default_rng(1)
-    right = np.repeat(generator.random(20) < 0.7, 10).astype(float)  # ten equal images a group
-    by_group = [f"g{i // 10}" for i in range(200)]
-    by_image = [f"i{i}" for i in range(200)]
-
-    def figure(chosen):
-        return [right[chosen].mean()]
-
-    [wide], [narrow] = (
-        m.bootstrap_by_group(figure, groups, generator=np.random.default_rng(2))
-        for groups in (by_group, by_image)
+    labels = np.array([1, 1])
+    found = m.figures_of(
+        labels, np.array([[0.1, 0.9], [0.8, 0.2]]), predicted=np.array([1, 0], dtype=np.int64)
     )
-    assert wide.estimate == narrow.estimate == right.mean()
-    assert wide.low < wide.estimate < wide.high
-    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+    assert found["sensitivity"] == found["accuracy"] == 0.5
+    for name in ("specificity", "balanced_accuracy", "auroc", "auprc"):
+        assert math.isnan(found[name]), name
+    assert found["mcc"] == 0
 
 
-def test_bootstrap_draws_whole_groups():
-    groups = ["a", "b", "a", "c", "b", "a"]
-    members = {"a": {0, 2, 5}, "b": {1, 4}, "c": {3}}
-    seen = []
-    m.bootstrap_by_group(
-        lambda chosen: [seen.append(chosen) or 0.0],
-        groups,
-        generator=np.random.default_rng(3),
-        resamples=50,
+def test_interval_holds_the_estimate():
+    labels, rows = drawn(2)
+    found = m.figures_with_intervals(
+        labels,
+        rows,
+        predicted=rows.argmax(axis=1),
+        groups=[str(i // 4) for i in range(400)],
+        generator=np.random.default_rng(1),
+        resamples=200,
     )
-    for chosen in seen:
-        counts = np.bincount(chosen, minlength=6)
-        for indices in members.values():
-            assert len({counts[i] for i in indices}) == 1
-    assert len(seen) == 51
-
-
-def test_bootstrap_same_generator_same_interval(sample):
-    labels, probabilities = sample
-    groups = [str(i // 3) for i in range(300)]
-    first, second = (
-        m.bootstrap_by_group(
-            lambda chosen: [m.auroc(labels[chosen], probabilities[chosen])],
-            groups,
-            generator=np.random.default_rng(7),
-            resamples=100,
-        )
-        for _ in range(2)
-    )
-    assert first == second
-
-
-def test_resamples_without_a_figure_are_left_out():
-    def figures(chosen):
-        return [float("nan"), 1.0 if 0 in chosen else float("nan")]
-
-    never, sometimes = m.bootstrap_by_group(
-        figures, ["a", "b"], generator=np.random.default_rng(1), resamples=20
-    )
-    assert math.isnan(never.low)
-    assert (sometimes.low, sometimes.high) == (1.0, 1.0)
+    for name in ("accuracy", "balanced_accuracy", "auroc", "mcc", "brier"):
+        assert found[name].low < found[name].estimate < found[name].high, name
 
 
 def test_wrong_input_is_refused():
@@ -120,5 +108,5 @@ def test_wrong_input_is_refused():
         m.accuracy(np.array([1]), np.array([1, 0]))
     with pytest.raises(InputError, match="numbered from 0 to 1"):
         m.confusion_matrix(np.array([2]), np.array([1]), classes=2)
-    with pytest.raises(InputError, match="at least one image"):
-        m.bootstrap_by_group(lambda _: [0.0], [], generator=np.random.default_rng(1))
+    with pytest.raises(InputError, match="equally long"):
+        m.figures_of(np.array([1]), np.zeros((2, 2)), predicted=np.array([1]))

@@ -1,104 +1,208 @@
-"""Figures of a model on one part of a data set, with intervals by group."""
+"""Figures of a model on a data set: other sources first, held out or not, intervals by group."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.classification.predict import Classifier, load, load_folder
-from medseal.datasets import Dataset, Record, Split, read_dataset
+from medseal.classification.classifier import Classifier
+from medseal.classification.heldout import (
+    NOT_STATED,
+    Known,
+    Role,
+    known_training,
+    near_duplicates,
+    roles_of,
+)
+from medseal.classification.outcome import Outcome, by_group, outcome_of, score, short_score
+from medseal.classification.predict import load, load_folder
+from medseal.datasets import Dataset, Record, read_dataset
 from medseal.datasets.split import Part
 from medseal.errors import ConfigurationError, InputError
-from medseal.metrics.classification import (
-    BinaryScores,
-    binary_scores,
-    bootstrap_by_group,
-    confusion_matrix,
-)
-from medseal.weights import Card, is_model_id
+from medseal.weights import is_model_id
 
-__all__ = ["Outcome", "Selection", "evaluate", "outcome_of", "score", "trained_split"]
+__all__ = ["Evaluation", "Outcome", "evaluate", "examine", "outcome_of", "score", "summary"]
 
-Selection = Part | Literal["all"]
 _SELECTIONS: tuple[str, ...] = (*get_args(Part), "all")
-_RESAMPLES = 2000
-_POSITIVE = 1
-_HALF = 0.5
+# Roles that a selection takes, in this order of preference for the headline.
+_WANTED: Mapping[str, frozenset[Role]] = {
+    "train": frozenset({"train"}),
+    "validation": frozenset({"validation"}),
+    "test": frozenset({"test", "unseen", "external"}),
+    "all": frozenset(get_args(Role)),
+}
+_SEED = 1
+_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outcome:
-    """What a model said about labelled images.
+class Evaluation:
+    """A model, the images that it was asked about, and its answers.
 
     Attributes
     ----------
-    labels
-        int64, (n,), 1 for the second class of the model.
-    probabilities
-        float64, (n,), of the second class.
-    abstained
-        bool, (n,).
-    groups
-        Of each image.
+    classifier
+        The model.
+    data
+        The data set.
+    split
+        What was selected: ``train``, ``validation``, ``test`` or ``all``.
+    records
+        Images, (n,).
+    roles
+        What each was in training, (n,).
+    known
+        What is known of training.
+    copies
+        Which images are near-duplicates of training images, (n,); None where that is not known.
+    outcome
+        Answers, in the order of the records.
     """
 
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    abstained: NDArray[np.bool_]
-    groups: tuple[str, ...]
+    classifier: Classifier
+    data: Dataset
+    split: str
+    records: tuple[Record, ...]
+    roles: tuple[Role, ...]
+    known: Known
+    copies: NDArray[np.bool_] | None
+    outcome: Outcome
+
+    @property
+    def is_external(self) -> NDArray[np.bool_]:
+        """Which images come from a source that the model was not trained on, (n,)."""
+        return np.array([role == "external" for role in self.roles])
 
 
 def evaluate(
-    model: str | Path, data_dir: Path, *, split: str = "test", seed: int = 1
+    model: str | Path,
+    data_dir: Path,
+    *,
+    split: str = "test",
+    sources: Sequence[str] = (),
+    data_set: str | None = None,
+    trained_on: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the figures of a model on a folder of labelled images.
+    """Return the figures of a model on a folder of labelled images, as `summary` gives them.
+
+    Parameters and errors as `examine`.
+    """
+    return summary(
+        examine(
+            model,
+            data_dir,
+            split=split,
+            sources=sources,
+            data_set=data_set,
+            trained_on=trained_on,
+        )
+    )
+
+
+def examine(
+    model: str | Path,
+    data_dir: Path,
+    *,
+    split: str = "test",
+    sources: Sequence[str] = (),
+    data_set: str | None = None,
+    trained_on: Path | None = None,
+) -> Evaluation:
+    """Return what a model says about a folder of labelled images.
 
     Parameters
     ----------
     model
         Id of an installed model, or a model folder; text that could be an id is one.
     data_dir
-        As the data set of the model's card wants it.
+        Folder with the images: a manifest or class folders.
     split
-        ``train``, ``validation``, ``test`` (drawn with the seed on the card) or ``all``.
-    seed
-        Of the bootstrap.
-
-    Returns
-    -------
-    dict
-        As `score`, with ``model_id``, ``split``, ``split_digest`` and ``held_out``: True if the
-        data are split as they were in training, so that this part was not trained on; False
-        says that images of the part may have been trained on.
+        ``test``: the test part of the sources that the model was trained on, and every image of
+        another source; ``train`` or ``validation``: that part; ``all``: every image.
+    sources
+        Sources, top folders or sub-collections to which the images are restricted.
+    data_set
+        Name of the data set; the one on the model's card if not given.
+    trained_on
+        Folder with the images of training, if they are not in `data_dir`.
 
     Raises
     ------
     ConfigurationError
-        Another split, or the card names no data set.
-    MedsealError
-        Model or data cannot be read.
+        Another split, an unknown data set, or a card that names none.
+    InputError
+        Model or data cannot be read, the data have other classes, or no image is left.
     """
     if split not in _SELECTIONS:
         raise ConfigurationError(f"split must be one of {', '.join(_SELECTIONS)}")
     is_id = isinstance(model, str) and is_model_id(model)
     classifier = load(str(model)) if is_id else load_folder(Path(model))
-    dataset, drawn = trained_split(classifier.card, data_dir)
-    records: Sequence[Record] = dataset.records
-    if split != "all":
-        records = dataset.select(drawn.names(_part(split)))
-    outcome = outcome_of(classifier, dataset, records)
-    same = str(drawn.digest) == classifier.card.training.get("split_digest")
-    return {
-        "model_id": classifier.card.id,
-        "split": split,
-        "split_digest": str(drawn.digest),
-        "held_out": same and split in ("validation", "test"),
-        **score(outcome, classes=classifier.card.classes, seed=seed),
-    }
+    card = classifier.card
+    name = data_set if data_set is not None else card.training.get("dataset")
+    if not isinstance(name, str):
+        raise ConfigurationError(f"the card of {card.id} names no data set: give --data-set")
+    whole = read_dataset(name, data_dir)
+    _check_classes(classifier, whole)
+    data = whole.restrict(sources=sources) if sources else whole
+    known = known_training(
+        card,
+        folder=None if is_id else Path(model),
+        data=whole,
+        trained_on=whole.root if trained_on is None else trained_on,
+    )
+    records, roles = _selected(data, known, split=split, seed=card.training.get("split_seed"))
+    return Evaluation(
+        classifier=classifier,
+        data=data,
+        split=split,
+        records=records,
+        roles=roles,
+        known=known,
+        copies=near_duplicates(data, records, known) if "external" in roles else None,
+        outcome=outcome_of(classifier, data, records),
+    )
+
+
+def _check_classes(classifier: Classifier, data: Dataset) -> None:
+    known = set(classifier.card.classes)
+    if set(data.classes) != known:
+        raise InputError(
+            f"{classifier.card.id} tells {', '.join(classifier.card.classes)} apart, but the "
+            f"classes of {data.name} are {', '.join(data.classes)}: name another model or data set"
+        )
+
+
+def _selected(
+    data: Dataset, known: Known, *, split: str, seed: object
+) -> tuple[tuple[Record, ...], tuple[Role, ...]]:
+    """Return the images of a selection with their roles."""
+    roles = roles_of(data.records, known)
+    wanted = _WANTED[split]
+    drawn: set[str] = set()
+    if "unknown" in roles and split != "all":
+        # The split of training is not at hand: a part of the same share is drawn.
+        inside = dataclasses.replace(
+            data,
+            records=tuple(
+                record
+                for record, role in zip(data.records, roles, strict=True)
+                if role == "unknown"
+            ),
+        )
+        parts = inside.split(seed=seed if isinstance(seed, int) else _SEED).members
+        drawn = {member.name for member in parts[_part(split)]}
+    chosen = [
+        (record, role)
+        for record, role in zip(data.records, roles, strict=True)
+        if role in wanted or record.path in drawn
+    ]
+    if not chosen:
+        raise InputError(f"no image of {data.name} in the part {split}; see --split all")
+    return tuple(record for record, _ in chosen), tuple(role for _, role in chosen)
 
 
 def _part(split: str) -> Part:
@@ -106,93 +210,94 @@ def _part(split: str) -> Part:
     return parts[split]
 
 
-def trained_split(card: Card, data_dir: Path) -> tuple[Dataset, Split]:
-    """Return the card's data set in a folder, and its split with the seed on the card.
-
-    Raises
-    ------
-    ConfigurationError
-        The card names no data set.
-    InputError
-        The folder does not hold it, or its classes are not the model's.
-    """
-    name, seed = card.training.get("dataset"), card.training.get("split_seed")
-    if not isinstance(name, str) or not isinstance(seed, int):
-        raise ConfigurationError(f"the card of {card.id} names no data set")
-    dataset = read_dataset(name, data_dir)
-    if dataset.classes != card.classes:
-        raise InputError(f"{card.id} tells other classes apart than {name} has")
-    return dataset, dataset.split(seed=seed)
-
-
-def outcome_of(classifier: Classifier, dataset: Dataset, records: Sequence[Record]) -> Outcome:
-    """Return what the model says about the records, by the same way as any other image.
-
-    Raises
-    ------
-    InputError
-        No record, or an image cannot be read.
-    """
-    if not records:
-        raise InputError(f"no image of {dataset.name} in this part")
-    predictions = [classifier.predict([dataset.read(record)])[0] for record in records]
-    positive = classifier.card.classes[_POSITIVE]
-    return Outcome(
-        labels=np.array([dataset.label_index(record) for record in records], dtype=np.int64),
-        probabilities=np.array([p.probabilities[positive] for p in predictions]),
-        abstained=np.array([p.abstained for p in predictions]),
-        groups=tuple(record.group for record in records),
-    )
-
-
-def score(outcome: Outcome, *, classes: Sequence[str], seed: int = 1) -> dict[str, Any]:
-    """Return all figures with 95 % intervals over groups.
-
-    Parameters
-    ----------
-    outcome
-        Labels and probabilities.
-    classes
-        Names of the two classes.
-    seed
-        Of the bootstrap.
+def summary(evaluation: Evaluation) -> dict[str, Any]:
+    """Return all figures of an evaluation.
 
     Returns
     -------
     dict
-        ``images``, ``groups``, ``classes``, ``confusion_matrix`` (rows true, columns predicted),
-        ``abstained`` and ``accuracy_if_not_abstained``, and under ``figures`` by name
-        ``{"estimate", "low", "high"}``, None where a class is missing. Sensitivity is that of the
-        second class.
+        ``model_id``, ``data_set``, ``split``, ``split_digest`` (of the selection's data where the
+        split of training is known), ``held_out`` (True, False, or None if it cannot be known) and
+        ``held_out_because``, ``in_training`` and ``near_duplicates_of_training`` (number of
+        images; None if it cannot be known), and the figures of the headline as `score` gives them:
+        of the other sources where there are some, else of the sources of training. ``headline``
+        is ``external``, ``inside`` or ``all``; where both kinds are there, ``inside`` holds the
+        figures of the sources of training. ``sources``, ``collections`` and ``details`` are
+        tables of subgroups, ``by_group`` has one decision a group.
     """
-    labels, probabilities = outcome.labels, outcome.probabilities
-    predicted = (probabilities >= _HALF).astype(np.int64)
-    names = [field.name for field in dataclasses.fields(BinaryScores)]
-
-    def figures(chosen: NDArray[np.int64]) -> list[float]:
-        scores = binary_scores(labels[chosen], probabilities[chosen])
-        return [getattr(scores, name) for name in names]
-
-    intervals = bootstrap_by_group(
-        figures, outcome.groups, generator=np.random.default_rng(seed), resamples=_RESAMPLES
-    )
-    sure = ~outcome.abstained
-    return {
-        "images": len(labels),
-        "groups": len(set(outcome.groups)),
-        "classes": list(classes),
-        "confusion_matrix": confusion_matrix(labels, predicted, classes=2).tolist(),
-        "abstained": int(outcome.abstained.sum()),
-        "accuracy_if_not_abstained": float(np.mean(predicted[sure] == labels[sure]))
-        if sure.any()
-        else None,
-        "figures": {
-            name: {key: _json_number(value) for key, value in dataclasses.asdict(interval).items()}
-            for name, interval in zip(names, intervals, strict=True)
-        },
+    outcome, external = evaluation.outcome, evaluation.is_external
+    classes = evaluation.classifier.card.classes
+    headline = "inside"
+    if external.any():
+        headline = "external"
+    shown = outcome.part(external) if external.any() else outcome
+    result = {
+        "model_id": evaluation.classifier.card.id,
+        "data_set": evaluation.data.name,
+        "split": evaluation.split,
+        "split_digest": evaluation.classifier.card.training.get("split_digest"),
+        **_held_out(evaluation),
+        "headline": headline,
+        **score(shown, classes=classes),
     }
+    if external.any() and not external.all():
+        result["inside"] = score(outcome.part(~external), classes=classes)
+    if len(set(outcome.groups)) < len(outcome.groups):
+        grouped = by_group(outcome)
+        if grouped is not None:
+            result["by_group"] = short_score(grouped)
+    return {**result, **_subgroups(evaluation)}
 
 
-def _json_number(value: float) -> float | None:
-    """Return the value, or None for NaN, which JSON does not know."""
-    return None if np.isnan(value) else value
+def _held_out(evaluation: Evaluation) -> dict[str, Any]:
+    """Return whether the model never saw these images, and how that is known."""
+    roles, copies = evaluation.roles, evaluation.copies
+    seen = roles.count("train")
+    found = None if copies is None else int(copies.sum())
+    facts: dict[str, Any] = {
+        "in_training": seen if evaluation.known.split is not None else None,
+        "near_duplicates_of_training": found,
+    }
+    if copies is not None and copies.any():
+        names = [r.path for r, copy in zip(evaluation.records, copies, strict=True) if copy]
+        facts["near_duplicates"] = names[:_LISTED]
+        others = evaluation.outcome.part(~copies & evaluation.is_external)
+        if len(others.labels):
+            facts["external_without_near_duplicates"] = short_score(others)
+    answer, reason = _verdict(evaluation, seen=seen, copies=found)
+    return {"held_out": answer, "held_out_because": reason, **facts}
+
+
+def _verdict(evaluation: Evaluation, *, seen: int, copies: int | None) -> tuple[bool | None, str]:
+    if seen:
+        return False, f"{seen} of the images were trained on"
+    if evaluation.known.split is None:
+        return None, "the split of training is not at hand, so no image could be compared with it"
+    if copies:
+        return False, f"{copies} of the images are near-duplicates of training images"
+    if "external" not in evaluation.roles:
+        return True, "no image stands in the training part of the split on the card"
+    if copies is None:
+        return True, "no file of training is among them; copies were not looked for"
+    return True, "no file of training and no near-duplicate of one is among them"
+
+
+def _subgroups(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the tables by source, sub-collection and detail, as far as there are several."""
+    records, outcome = evaluation.records, evaluation.outcome
+    columns = {
+        "sources": [record.source or NOT_STATED for record in records],
+        "collections": [record.collection or NOT_STATED for record in records],
+        "details": [record.detail for record in records],
+    }
+    tables: dict[str, Any] = {}
+    for title, names in columns.items():
+        column = np.array(names)
+        if title == "sources" or len(set(names)) > 1:
+            tables[title] = {
+                name: short_score(outcome.part(column == name)) for name in sorted(set(names))
+            }
+    for name, row in tables["sources"].items():
+        mine = np.array(columns["sources"]) == name
+        row["external"] = bool(evaluation.is_external[mine].all())
+    return tables

@@ -4,23 +4,42 @@ from pathlib import Path
 
 import click
 
-from medseal.classification.evaluation import evaluate
-from medseal.cli.figures import figure_lines
+from medseal.classification.evaluation import examine, summary
+from medseal.cli.figures import evaluation_lines
 from medseal.cli.options import FILE, Common, common, emit, option
 
 
 @click.command(name="evaluate")
 @click.argument("model")
-@option("--data", type=FILE, required=True, help="Folder with the images and MANIFEST.csv.")
+@option("--data", type=FILE, required=True, help="Folder with MANIFEST.csv, or with class folders.")
+@option("--data-set", help="Name of the data set; that on the model's card when not given.")
 @option(
     "--split",
     type=click.Choice(["train", "validation", "test", "all"]),
     default="test",
     show_default=True,
-    help="Part of the split on the model's card.",
+    help="Part of the sources of training; other sources count in 'test' with every image.",
 )
+@option("--source", "sources", multiple=True, help="Only this source; can be repeated.")
+@option("--trained-on", type=FILE, help="Folder with the images of training, to compare with.")
 @common
-def command(options: Common, model: str, data: Path, split: str) -> None:
-    """Evaluate MODEL (an id, or a folder with weights and card); intervals are by group."""
-    result = evaluate(model, data, split=split)
-    emit(options, result, "\n".join([model, *figure_lines(result)]))
+def command(  # noqa: PLR0913  # each is an option of the command
+    options: Common,
+    model: str,
+    *,
+    data: Path,
+    data_set: str | None,
+    split: str,
+    sources: tuple[str, ...],
+    trained_on: Path | None,
+) -> None:
+    """Evaluate MODEL (an id, or a folder with weights and card); intervals are by group.
+
+    Images of sources that the model was not trained on come first: that figure says most about
+    another hospital. Images that stand in the training split are counted and named.
+    """
+    found = examine(
+        model, data, split=split, sources=sources, data_set=data_set, trained_on=trained_on
+    )
+    result = summary(found)
+    emit(options, result, "\n".join(evaluation_lines(result)))

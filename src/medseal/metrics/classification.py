@@ -1,75 +1,40 @@
-"""Figures of a classifier: confusion matrix, AUROC, calibration, intervals by group."""
+"""Figures of a classifier's decisions and probabilities, two classes or more, with intervals."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medseal.errors import InputError
+from medseal.metrics.calibration import calibration_errors, squared_errors, table
+from medseal.metrics.intervals import RESAMPLES, Interval, bootstrap_by_group
+from medseal.metrics.ranking import rank, ratio
 
 __all__ = [
-    "BinaryScores",
-    "Interval",
+    "FIGURES",
     "accuracy",
-    "auroc",
-    "binary_scores",
-    "bootstrap_by_group",
-    "brier_score",
     "confusion_matrix",
-    "expected_calibration_error",
+    "figures_of",
+    "figures_with_intervals",
+    "per_class",
+    "weighted_figures",
 ]
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
+Weights = NDArray[np.float64]
+_BINARY = 2
+_AT_SPECIFICITY = (0.90, 0.95)
+_RANKED = ("auroc", "auprc", "sensitivity_at_90_specificity", "sensitivity_at_95_specificity")
+_DECIDED = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "precision", "f1", "mcc")
+FIGURES = (*_DECIDED, *_RANKED, "brier", "calibration_error")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A figure with the range of its bootstrap.
-
-    Attributes
-    ----------
-    estimate
-        On the data as they are.
-    low, high
-        Percentiles of the resampled figure.
-    """
-
-    estimate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BinaryScores:
-    """Figures at one operating point, each in [0, 1]; NaN where a denominator is zero.
-
-    Attributes
-    ----------
-    accuracy, sensitivity, specificity, precision, f1
-        At the threshold.
-    auroc, brier, calibration_error
-        Of the probabilities.
-    """
-
-    accuracy: float
-    sensitivity: float
-    specificity: float
-    precision: float
-    f1: float
-    auroc: float
-    brier: float
-    calibration_error: float
-
-
-def _check(labels: Labels, values: NDArray[np.generic]) -> None:
-    if labels.ndim != 1 or labels.shape != values.shape or labels.size == 0:
+def _check(labels: Labels, predicted: Labels, classes: int) -> None:
+    if labels.ndim != 1 or labels.shape != predicted.shape or labels.size == 0:
         raise InputError("labels and predictions must be two equally long lists, not empty")
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
+    if min(labels.min(), predicted.min()) < 0 or max(labels.max(), predicted.max()) >= classes:
+        raise InputError(f"classes are numbered from 0 to {classes - 1}")
 
 
 def confusion_matrix(labels: Labels, predicted: Labels, *, classes: int) -> NDArray[np.int64]:
@@ -92,193 +57,165 @@ def confusion_matrix(labels: Labels, predicted: Labels, *, classes: int) -> NDAr
     InputError
         Lengths differ or a value is out of range.
     """
-    _check(labels, predicted)
-    both = np.concatenate([labels, predicted])
-    if both.min() < 0 or both.max() >= classes:
-        raise InputError(f"classes are numbered from 0 to {classes - 1}")
+    _check(labels, predicted, classes)
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
 
 
 def accuracy(labels: Labels, predicted: Labels) -> float:
     """Return the share of right predictions, in [0, 1]; InputError if lengths differ."""
-    _check(labels, predicted)
+    _check(labels, predicted, int(max(labels.max(), predicted.max())) + 1 if labels.size else 1)
     return float(np.mean(labels == predicted))
 
 
-def auroc(labels: Labels, scores: Probabilities) -> float:
-    """Return the area under the ROC curve.
+def weighted_figures(
+    labels: Labels, probabilities: Probabilities, *, predicted: Labels, weights: Weights
+) -> NDArray[np.float64]:
+    """Return `FIGURES` of each resample.
 
     Parameters
     ----------
     labels
-        (n,), 1 for positive, 0 for negative.
-    scores
-        (n,), higher means more likely positive; equal scores count half.
+        (n,), number of the true class.
+    probabilities
+        (n, classes), rows adding up to 1.
+    predicted
+        (n,), number of the class that was decided on: the operating point of the model.
+    weights
+        (r, n), how often each image counts in each resample.
 
     Returns
     -------
-    float
-        In [0, 1]; NaN if only one class is there.
+    ndarray
+        (r, len(FIGURES)), NaN where a figure is not defined. With two classes sensitivity,
+        precision, F1, AUROC and AUPRC are those of the second class; with more, all of these and
+        the specificity are means over the classes, each against the rest, and a class that was
+        never named has precision 0.
 
     Raises
     ------
     InputError
-        Lengths differ.
+        Lengths differ or a value is out of range.
 
     References
     ----------
-    Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747: equal to the Wilcoxon statistic.
+    MCC of several classes: Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006, equation 8.
     """
-    _check(labels, scores)
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2)[inverse]  # mean rank of equal scores, from 1
-    positives = int(np.sum(labels == 1))
-    negatives = labels.size - positives
-    wins = float(ranks[labels == 1].sum()) - positives * (positives + 1) / 2
-    return _ratio(wins, positives * negatives)
-
-
-def brier_score(labels: Labels, probabilities: Probabilities) -> float:
-    """Return the mean squared error of the positive probability, in [0, 1]; lower is better."""
-    _check(labels, probabilities)
-    return float(np.mean((probabilities - labels) ** 2))
-
-
-def expected_calibration_error(
-    labels: Labels, probabilities: Probabilities, *, bins: int = 15
-) -> float:
-    """Return how far confidence and accuracy lie apart on average.
-
-    Parameters
-    ----------
-    labels
-        (n,), 1 for positive, 0 for negative.
-    probabilities
-        (n,), of the positive class, in [0, 1].
-    bins
-        Of equal width over the confidence in the predicted class.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0 is calibrated.
-
-    Raises
-    ------
-    InputError
-        Lengths differ.
-
-    References
-    ----------
-    Guo et al. 2017, arXiv 1706.04599, equation 3.
-    """
-    _check(labels, probabilities)
-    predicted = probabilities >= 0.5  # noqa: PLR2004  # the more probable of two classes
-    confidence = np.where(predicted, probabilities, 1 - probabilities)
-    right = predicted == (labels == 1)
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(place, weights=confidence - right, minlength=bins)
-    return float(np.abs(gaps).sum() / labels.size)
-
-
-def binary_scores(
-    labels: Labels, probabilities: Probabilities, *, threshold: float = 0.5
-) -> BinaryScores:
-    """Return all figures of a binary classifier.
-
-    Parameters
-    ----------
-    labels
-        (n,), 1 for positive, 0 for negative.
-    probabilities
-        (n,), of the positive class, in [0, 1].
-    threshold
-        Smallest probability that counts as positive.
-
-    Raises
-    ------
-    InputError
-        Lengths differ.
-    """
-    predicted = (probabilities >= threshold).astype(np.int64)
-    matrix = confusion_matrix(labels, predicted, classes=2)
-    (tn, fp), (fn, tp) = ((float(cell) for cell in row) for row in matrix)
-    return BinaryScores(
-        accuracy=_ratio(tp + tn, matrix.sum()),
-        sensitivity=_ratio(tp, tp + fn),
-        specificity=_ratio(tn, tn + fp),
-        precision=_ratio(tp, tp + fp),
-        f1=_ratio(2 * tp, 2 * tp + fp + fn),
-        auroc=auroc(labels, probabilities),
-        brier=brier_score(labels, probabilities),
-        calibration_error=expected_calibration_error(labels, probabilities),
+    rows = table(labels, probabilities)
+    classes = rows.shape[1]
+    _check(labels, predicted, classes)
+    cells = np.eye(classes * classes)[labels * classes + predicted]
+    matrices = (weights @ cells).reshape(-1, classes, classes)
+    total = weights.sum(axis=1)
+    brier = ratio(weights @ squared_errors(labels, rows), total)
+    calibration = calibration_errors(labels, rows, weights=weights)
+    return np.concatenate(
+        [
+            _decided(matrices),
+            _ranked(labels, rows, weights),
+            np.stack([brier, calibration], axis=1),
+        ],
+        axis=1,
     )
 
 
-def bootstrap_by_group(
-    figures: Callable[[NDArray[np.int64]], Sequence[float]],
-    groups: Sequence[str],
-    *,
-    generator: np.random.Generator,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> list[Interval]:
-    """Return figures with their percentile intervals over whole groups.
+def _decided(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the figures of confusion matrices (r, classes, classes), (r, len(_DECIDED))."""
+    total = matrices.sum(axis=(1, 2))
+    hits = np.diagonal(matrices, axis1=1, axis2=2)
+    true, named = matrices.sum(axis=2), matrices.sum(axis=1)
+    recall = ratio(hits, true)
+    others = total[:, None] - true
+    specificity = ratio(others - (named - hits), others)
+    precision = ratio(hits, named)
+    f1 = ratio(2 * hits, true + named)
+    if matrices.shape[1] == _BINARY:
+        of_classes = [values[:, 1] for values in (recall, specificity, precision, f1)]
+    else:
+        precision = np.nan_to_num(precision)
+        of_classes = [values.mean(axis=1) for values in (recall, specificity, precision, f1)]
+    covariance = hits.sum(axis=1) * total - (true * named).sum(axis=1)
+    spread = (total**2 - (true**2).sum(axis=1)) * (total**2 - (named**2).sum(axis=1))
+    # Where only one class is named or there, MCC is 0 by convention.
+    mcc = np.nan_to_num(ratio(covariance, np.sqrt(spread)))
+    return np.stack([ratio(hits.sum(axis=1), total), recall.mean(axis=1), *of_classes, mcc], axis=1)
 
-    Images of one patient or cluster are not independent, so groups are drawn with replacement
-    and all their images come along.
+
+def _ranked(labels: Labels, rows: Probabilities, weights: Weights) -> NDArray[np.float64]:
+    """Return the figures that depend on the order of the probabilities, (r, len(_RANKED))."""
+    asked = [1] if rows.shape[1] == _BINARY else list(range(rows.shape[1]))
+    found = []
+    for number in asked:
+        ranking = rank((labels == number).astype(np.int64), rows[:, number], weights=weights)
+        at = [ranking.sensitivity_at(specificity) for specificity in _AT_SPECIFICITY]
+        found.append(np.stack([ranking.auroc(), ranking.average_precision(), *at], axis=1))
+    mean: NDArray[np.float64] = np.mean(found, axis=0)
+    return mean
+
+
+def figures_of(
+    labels: Labels, probabilities: Probabilities, *, predicted: Labels
+) -> dict[str, float]:
+    """Return `FIGURES` by name; arguments and errors as `weighted_figures`."""
+    ones = np.ones((1, len(labels)))
+    values = weighted_figures(labels, probabilities, predicted=predicted, weights=ones)[0]
+    return dict(zip(FIGURES, values.tolist(), strict=True))
+
+
+def figures_with_intervals(
+    labels: Labels,
+    probabilities: Probabilities,
+    *,
+    predicted: Labels,
+    groups: Sequence[str],
+    generator: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> Mapping[str, Interval]:
+    """Return `FIGURES` by name, each with its 95 % interval over groups.
 
     Parameters
     ----------
-    figures
-        Takes indices of images, (m,), with repetitions; returns the figures on these images,
-        always equally many.
-    groups
-        Group of each image, (n,).
-    generator
-        Source of the draws.
-    resamples
-        Number of draws.
-    level
-        Coverage of the interval, in (0, 1).
+    labels, probabilities, predicted
+        As `weighted_figures`.
+    groups, generator, resamples
+        As `medseal.metrics.intervals.bootstrap_by_group`.
+
+    Raises
+    ------
+    InputError
+        Lengths differ or a value is out of range.
+    """
+
+    def figures(weights: Weights) -> NDArray[np.float64]:
+        return weighted_figures(labels, probabilities, predicted=predicted, weights=weights)
+
+    found = bootstrap_by_group(figures, groups, generator=generator, resamples=resamples)
+    return dict(zip(FIGURES, found, strict=True))
+
+
+def per_class(
+    labels: Labels, probabilities: Probabilities, *, predicted: Labels
+) -> list[dict[str, float]]:
+    """Return sensitivity, specificity, precision, F1 and AUROC of each class against the rest.
+
+    Parameters
+    ----------
+    labels, probabilities, predicted
+        As `weighted_figures`.
 
     Returns
     -------
     list
-        One `Interval` a figure. Resamples where a figure is NaN are left out of its interval.
-
-    Raises
-    ------
-    InputError
-        No image, or a level outside (0, 1).
-
-    References
-    ----------
-    Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x (the randomised cluster bootstrap).
+        One mapping a class, with ``images`` too; NaN where a figure is not defined.
     """
-    if not groups or not 0 < level < 1:
-        raise InputError("a bootstrap needs at least one image and a level between 0 and 1")
-    _, number = np.unique(np.asarray(groups), return_inverse=True)
-    order = np.argsort(number, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
-    drawn = np.array([figures(_resample(members, generator)) for _ in range(resamples)])
-    levels = [(1 - level) / 2, (1 + level) / 2]
-    return [
-        _interval(value, column[np.isfinite(column)], levels)
-        for value, column in zip(figures(np.arange(len(groups))), drawn.T, strict=True)
-    ]
-
-
-def _resample(
-    members: Sequence[NDArray[np.int64]], generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return the images of as many groups as there are, drawn with replacement."""
-    chosen = generator.integers(len(members), size=len(members))
-    return np.concatenate([members[index] for index in chosen])
-
-
-def _interval(value: float, drawn: Probabilities, levels: Sequence[float]) -> Interval:
-    low, high = np.quantile(drawn, levels) if drawn.size else (float("nan"), float("nan"))
-    return Interval(estimate=float(value), low=float(low), high=float(high))
+    rows = table(labels, probabilities)
+    found = []
+    for number in range(rows.shape[1]):
+        mine = (labels == number).astype(np.int64)
+        one_against_rest = np.stack([1 - rows[:, number], rows[:, number]], axis=1)
+        figures = figures_of(
+            mine, one_against_rest, predicted=(predicted == number).astype(np.int64)
+        )
+        kept = ("sensitivity", "specificity", "precision", "f1", "auroc")
+        found.append({"images": float(mine.sum()), **{name: figures[name] for name in kept}})
+    return found
