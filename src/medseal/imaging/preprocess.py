@@ -17,7 +17,15 @@ from medseal.imaging.intensity import (
     stretch,
 )
 
-__all__ = ["MAX_SIDE", "Crop", "PreprocessConfig", "preprocess", "standardise", "to_grey"]
+__all__ = [
+    "MAX_SIDE",
+    "Crop",
+    "PreprocessConfig",
+    "placement",
+    "preprocess",
+    "standardise",
+    "to_grey",
+]
 
 # Largest side of a network input, in pixels; bounds what a configuration can ask for.
 MAX_SIDE = 4096
@@ -190,6 +198,17 @@ def standardise(display: NDArray[np.uint8], *, config: PreprocessConfig) -> NDAr
     if _needs_content(config):
         image = _clean(image, region.mask(rows, columns), config)
     return _pad(image, config)
+
+
+def placement(
+    display: NDArray[np.uint8], *, config: PreprocessConfig
+) -> tuple[Region, tuple[int, int]]:
+    """Return the box of an image that `standardise` keeps, and the size it has in the input.
+
+    It stands in the middle of the input; rows and columns beyond its size are black.
+    """
+    region = _region(display, display, config)
+    return region, _inner_size(region.bottom - region.top, region.right - region.left, config)
 
 
 def preprocess(display: NDArray[np.uint8], *, config: PreprocessConfig) -> NDArray[np.float32]:
