@@ -11,13 +11,13 @@ from medseal.classification.examples import Examples
 from medseal.classification.fit import (
     LOG_NAME,
     FitConfig,
-    build_network,
     fit,
+    learner_for,
     logits_of,
     to_batch,
     train_epoch,
 )
-from medseal.classification.networks import NetworkConfig
+from medseal.classification.networks import NetworkConfig, build
 from medseal.errors import ConfigurationError, WeightsError
 from medseal.imaging.preprocess import PreprocessConfig, preprocess, standardise
 
@@ -36,7 +36,7 @@ def make_examples(count=24, seed=0):
 def run(folder, **changes):
     config = FitConfig(**{"batch_size": 8, "max_epochs": 4, "threads": 1, **changes})
     folder.mkdir(exist_ok=True)
-    network = build_network(SMALL, seed=config.seed)
+    network = build("five-layer-cnn", SMALL, seed=config.seed)
     state = fit(
         make_examples(),
         make_examples(12, seed=9),
@@ -68,11 +68,11 @@ def test_batch_equals_preprocess_to_the_last_bit():
 
 def test_steps_lower_the_loss():
     examples, config = make_examples(), FitConfig(batch_size=24, threads=1, bfloat16=False)
-    network = build_network(NetworkConfig(rows=32, columns=32, dropout=0), seed=1)
-    optimiser = torch.optim.Adam(network.parameters(), lr=0.001)
+    network = build("five-layer-cnn", NetworkConfig(rows=32, columns=32, dropout=0), seed=1)
+    learner = learner_for(network, config)
     still = AugmentConfig(rotation_degrees=0, zoom=0, flip=False)
     first, second = (
-        train_epoch(network, optimiser, examples, config=config, augmentation=still, epoch=epoch)
+        train_epoch(learner, examples, config=config, augmentation=still, epoch=epoch)
         for epoch in (1, 2)
     )
     assert second < first
@@ -121,21 +121,21 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     planned = iter([0.5, 0.3, 0.4, 0.35, 0.6, 0.1])
     seen = []
 
-    def loss(logits, labels):
-        value = next(planned)
-        seen.append(value)
-        return logits.sum() * 0 + labels.sum() * 0 + value
+    def validate(*_):
+        seen.append(next(planned))
+        return seen[-1], 0.5, seen[-1]
 
     snapshots = []
 
-    def epoch(network, *_, **__):
+    def epoch(learner, *_, **__):
+        network = learner.network
         with torch.no_grad():
             network.output.bias += 1
         snapshots.append(network.output.bias.detach().clone())
         return 1.0
 
     monkeypatch.setattr(fit_module, "train_epoch", epoch)
-    monkeypatch.setattr(fit_module.nn.functional, "cross_entropy", loss)
+    monkeypatch.setattr(fit_module, "_validate", validate)
     network, state = run(tmp_path, max_epochs=50, patience=3)
     assert seen == [0.5, 0.3, 0.4, 0.35, 0.6]
     assert state.best_row.epoch == 2

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from medseal.classification.calibrate import log_losses
 from medseal.classification.examples import Examples
+from medseal.classification.sampling import balanced_weights
 from medseal.errors import ConfigurationError, WeightsError
+from medseal.imaging.preprocess import to_grey
 
 __all__ = ["LinearSvm", "SvmConfig", "features", "fit_svm"]
 
@@ -22,6 +26,7 @@ _LBP_PATTERNS = 59  # non-rotation-invariant uniform patterns of 8 points
 _GLCM_LEVELS, _GLCM_DISTANCES = 32, (1, 3)
 _GLCM_ANGLES = (0.0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
 _GLCM_FIGURES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation", "ASM")
+_COLOUR_NDIM, _COLOUR_BINS = 3, 32
 _TENSORS = frozenset({"mean", "scale", "weights", "offsets"})
 
 Vector = NDArray[np.float64]
@@ -64,9 +69,12 @@ class LinearSvm:
     mean, scale
         Of the features over the training images, (f,).
     weights
-        Of the standardised features, (f,).
+        Of the standardised features: (f,) with two classes, else (classes, f), one against the
+        rest each.
     offsets
-        Offset of the hyperplane, then slope and offset of Platt's sigmoid, (3,).
+        With two classes: offset of the hyperplane, then slope and offset of Platt's sigmoid, (3,).
+        Else (classes, classes + 2): the offset of each hyperplane, then the matrix and the offset
+        that turn the distances from all of them into the logit of each class.
     """
 
     mean: Vector
@@ -77,9 +85,13 @@ class LinearSvm:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "LinearSvm":
         """Return the model in stored tensors; WeightsError if they are not those of an SVM."""
-        if set(tensors) != _TENSORS or tensors["offsets"].shape != (3,):
+        if set(tensors) != _TENSORS:
             raise WeightsError("these are not the weights of a linear SVM")
-        if len({tensors[name].shape for name in ("mean", "scale", "weights")}) != 1:
+        planes, offsets = tensors["weights"], tensors["offsets"].shape
+        classes = planes.shape[:-1]
+        if offsets != ((classes[0], classes[0] + 2) if classes else (3,)):
+            raise WeightsError("these are not the weights of a linear SVM")
+        if {tensors["mean"].shape, tensors["scale"].shape} != {planes.shape[-1:]}:
             raise WeightsError("the weights of the linear SVM do not fit each other")
         return cls(**{name: tensors[name].astype(np.float64) for name in _TENSORS})
 
@@ -88,20 +100,25 @@ class LinearSvm:
         return {name: getattr(self, name).astype(np.float32) for name in sorted(_TENSORS)}
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return (n, 2) logits whose softmax is Platt's probability.
+        """Return (n, classes) logits whose softmax is Platt's probability.
 
         Parameters
         ----------
         images
-            uint8, (n, rows, columns), standardised.
+            uint8, (n, rows, columns) or (n, rows, columns, 3), standardised.
         """
         table = np.stack([features(image) for image in images])
-        if table.shape[1] != self.weights.shape[0]:
+        if table.shape[1] != self.weights.shape[-1]:
             raise WeightsError("the linear SVM was made for other features")
         return self.logits_of_features(table)
 
     def logits_of_features(self, table: Vector) -> Vector:
-        """Return (n, 2) logits for a feature table (n, f)."""
+        """Return (n, classes) logits for a feature table (n, f)."""
+        if self.weights.ndim > 1:
+            bias, slopes, offset = self.offsets[:, 0], self.offsets[:, 1:-1], self.offsets[:, -1]
+            distances = ((table - self.mean) / self.scale) @ self.weights.T + bias
+            logits: Vector = distances @ slopes.T + offset
+            return logits
         bias, slope, offset = self.offsets
         distance = ((table - self.mean) / self.scale) @ self.weights + bias
         positive = slope * distance + offset
@@ -115,18 +132,21 @@ def features(image: NDArray[np.uint8]) -> Vector:
     Parameters
     ----------
     image
-        uint8, (rows, columns), at least 56 a side.
+        uint8, (rows, columns) or (rows, columns, 3), at least 56 a side.
 
     Returns
     -------
     ndarray
-        float64, (1875,): 1296 of HOG, 531 of LBP, 48 of GLCM. Finite, also for flat images.
+        float64, (1875,): 1296 of HOG, 531 of LBP, 48 of GLCM, all of the luminance; for colour
+        images 96 more, the histograms of hue, saturation and value. Finite, also for flat images.
 
     References
     ----------
     Dalal and Triggs 2005, doi:10.1109/CVPR.2005.177; Ojala et al. 2002,
     doi:10.1109/TPAMI.2002.1017623; Haralick et al. 1973, doi:10.1109/TSMC.1973.4309314.
     """
+    if image.ndim == _COLOUR_NDIM:
+        return np.concatenate([features(to_grey(image)), _colours(image)])
     rows, columns = image.shape
     edges = hog(
         image,
@@ -153,8 +173,20 @@ def features(image: NDArray[np.uint8]) -> Vector:
     return np.concatenate([edges, *texture, *haralick]).astype(np.float64)
 
 
+def _colours(image: NDArray[np.uint8]) -> Vector:
+    """Return the histograms of hue, saturation and value, (96,), each with the sum 1."""
+    # OpenCV's full range puts hue into 0 to 255 like the others.
+    hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV_FULL)
+    counts = [
+        np.bincount(hsv[:, :, channel].ravel() // (256 // _COLOUR_BINS), minlength=_COLOUR_BINS)
+        for channel in range(3)
+    ]
+    result: Vector = np.concatenate(counts) / (image.shape[0] * image.shape[1])
+    return result
+
+
 def fit_svm(
-    train: Examples, validation: Examples, *, config: SvmConfig
+    train: Examples, validation: Examples, *, config: SvmConfig, balanced: bool = False
 ) -> tuple[LinearSvm, dict[str, float]]:
     """Return the model with the best C, and what the choice rests on.
 
@@ -166,6 +198,8 @@ def fit_svm(
         C and the sigmoid come from these.
     config
         Settings.
+    balanced
+        Whether each class and source has the same weight in the fit, the choice and the sigmoid.
 
     Returns
     -------
@@ -177,25 +211,31 @@ def fit_svm(
     deviation = table.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
     held_out = np.stack([features(image) for image in validation.images])
+    shares, shares_held_out = (
+        balanced_weights(part.labels, part.sources) if balanced else None
+        for part in (train, validation)
+    )
     found: list[tuple[float, float, LinearSvm]] = []
     for cost in config.costs:
         machine = LinearSVC(C=cost, max_iter=config.max_iterations, random_state=config.seed)
-        machine.fit((table - mean) / scale, train.labels)
-        weights, bias = machine.coef_[0], float(machine.intercept_[0])
-        distance = ((held_out - mean) / scale) @ weights + bias
-        slope, offset = _platt(distance, validation.labels)
-        model = LinearSvm(
-            mean=mean, scale=scale, weights=weights, offsets=np.array([bias, slope, offset])
-        )
-        positive = model.logits_of_features(held_out)[:, 1]
-        signed = np.where(validation.labels == 1, positive, -positive)
-        found.append((float(np.mean(np.logaddexp(0, -signed))), cost, model))
+        machine.fit((table - mean) / scale, train.labels, sample_weight=shares)
+        distances = ((held_out - mean) / scale) @ machine.coef_.T + machine.intercept_
+        weights, offsets = _calibrated(machine, distances, validation.labels, shares_held_out)
+        model = LinearSvm(mean=mean, scale=scale, weights=weights, offsets=offsets)
+        losses = log_losses(model.logits_of_features(held_out), validation.labels)
+        found.append((float(np.average(losses, weights=shares_held_out)), cost, model))
     loss, cost, model = min(found, key=lambda item: item[:2])
     return model, {"cost": cost, "validation_loss": loss}
 
 
-def _platt(distance: Vector, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Return slope and offset of the sigmoid (Platt 1999), weakly regularised."""
+def _calibrated(
+    machine: LinearSVC, distances: Vector, labels: NDArray[np.int64], shares: Vector | None
+) -> tuple[Vector, Vector]:
+    """Return planes and offsets, with the sigmoid (Platt 1999) or its form for many classes."""
     # A penalty keeps the slope finite where validation is separated without error.
-    sigmoid = LogisticRegression(C=100.0).fit(distance[:, None], labels)
-    return float(sigmoid.coef_[0, 0]), float(sigmoid.intercept_[0])
+    sigmoid = LogisticRegression(C=100.0).fit(distances, labels, sample_weight=shares)
+    if len(machine.coef_) == 1:
+        numbers = [machine.intercept_[0], sigmoid.coef_[0, 0], sigmoid.intercept_[0]]
+        return machine.coef_[0], np.array(numbers, dtype=np.float64)
+    parts = [machine.intercept_[:, None], sigmoid.coef_, sigmoid.intercept_[:, None]]
+    return machine.coef_, np.concatenate(parts, axis=1)

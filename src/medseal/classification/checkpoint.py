@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from medseal.classification.learner import Learner
 from medseal.errors import ConfigurationError, WeightsError
 
 __all__ = ["CHECKPOINT_NAME", "EpochRow", "RunState", "load_checkpoint", "save_checkpoint"]
@@ -30,6 +31,8 @@ class EpochRow:
         Mean cross-entropy, nats; the first with dropout and augmentation.
     validation_accuracy
         In [0, 1], at the most probable class.
+    criterion
+        What the best epoch is chosen by; less is better.
     seconds
         Wall time of the epoch.
     """
@@ -38,6 +41,7 @@ class EpochRow:
     train_loss: float
     validation_loss: float
     validation_accuracy: float
+    criterion: float
     seconds: float
 
 
@@ -52,7 +56,7 @@ class RunState:
     rows
         One an epoch so far.
     best
-        Tensors of the network after the epoch with the lowest validation loss.
+        Tensors of the network after the best epoch.
     """
 
     run_digest: str
@@ -61,8 +65,8 @@ class RunState:
 
     @property
     def best_row(self) -> EpochRow:
-        """The row with the lowest validation loss, the first of equals."""
-        return min(self.rows, key=lambda row: row.validation_loss)
+        """The row with the lowest criterion, the first of equals."""
+        return min(self.rows, key=lambda row: row.criterion)
 
 
 def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -74,21 +78,20 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def save_checkpoint(
-    folder: Path, *, state: RunState, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> None:
+def save_checkpoint(folder: Path, *, state: RunState, learner: Learner) -> None:
     """Write the state; after a crash the file holds either the old state or the new.
 
     Parameters
     ----------
     folder
         Of the run; must exist.
-    state, network, optimiser
+    state, learner
         As they stand after an epoch.
     """
-    tensors = {f"network.{k}": v.contiguous() for k, v in network.state_dict().items()}
+    tensors = _above("network.", learner.network) | _optimiser_tensors(learner.optimiser)
     tensors |= {f"best.{k}": v.contiguous() for k, v in state.best.items()}
-    tensors |= _optimiser_tensors(optimiser)
+    if learner.average is not None:
+        tensors |= _above("average.", learner.average)
     rows = json.dumps([asdict(row) for row in state.rows])
     data = save(tensors, metadata={"run_digest": state.run_digest, "rows": rows})
     temporary = folder / f"{CHECKPOINT_NAME}.tmp"
@@ -99,10 +102,12 @@ def save_checkpoint(
     temporary.replace(folder / CHECKPOINT_NAME)
 
 
-def load_checkpoint(
-    folder: Path, *, run_digest: str, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> RunState:
-    """Bring network and optimiser to the saved state; without a file leave them and start anew.
+def _above(prefix: str, network: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}{k}": v.contiguous() for k, v in network.state_dict().items()}
+
+
+def load_checkpoint(folder: Path, *, run_digest: str, learner: Learner) -> RunState:
+    """Bring the learner to the saved state; without a file leave it and start anew.
 
     Parameters
     ----------
@@ -110,7 +115,7 @@ def load_checkpoint(
         Of the run.
     run_digest
         Of the run that is about to go on.
-    network, optimiser
+    learner
         Built as for a new run; changed in place.
 
     Raises
@@ -135,8 +140,10 @@ def load_checkpoint(
         raise ConfigurationError(
             f"{path} belongs to other settings or data: choose another output folder"
         )
-    network.load_state_dict(_below("network.", tensors))
-    _restore_optimiser(optimiser, _below("optimiser.", tensors))
+    learner.network.load_state_dict(_below("network.", tensors))
+    _restore_optimiser(learner.optimiser, _below("optimiser.", tensors))
+    if learner.average is not None:
+        learner.average.load_state_dict(_below("average.", tensors))
     return RunState(run_digest=found, rows=rows, best=_below("best.", tensors))
 
 

@@ -16,12 +16,18 @@ from medseal.imaging.quality import measure_quality
 from medseal.weights import Card
 
 if TYPE_CHECKING:
-    from medseal.classification.networks import FiveLayerCNN
+    from medseal.classification.networks import Network
 
 __all__ = ["Classifier", "Prediction"]
 
 # Frames that are held standardised at a time: 12 MB at 224x224.
 _FRAMES_AT_A_TIME = 256
+# Mean difference of the largest and the smallest sample above which an image has colour. Grey
+# images that were stored as colour stay below 2, skin and fundus photographs lie above 19.
+_COLOURED = 16
+_COLOUR_NDIM = 3
+# Every fourth row and column is enough to tell.
+_STRIDE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,8 @@ class Classifier:
     preprocess
         Settings that turn display values into its input.
     logits
-        Takes standardised images, uint8 (n, rows, columns); returns float64 (n, classes).
+        Takes standardised images, uint8 (n, rows, columns) or (n, rows, columns, 3); returns
+        float64 (n, classes). Refuses another dtype or shape with ModelMismatchError.
     network
         The network behind `logits`, where there is one.
     """
@@ -68,20 +75,29 @@ class Classifier:
     card: Card
     preprocess: PreprocessConfig
     logits: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
-    network: "FiveLayerCNN | None" = None
+    network: "Network | None" = None
 
     @property
     def temperature(self) -> float:
         """Divisor of the logits; 1 where the card names none."""
         return _number(self.card, "temperature", 1.0)
 
+    @property
+    def offsets(self) -> NDArray[np.float64]:
+        """What is added to the logits of each class; 0 where the card names none."""
+        values = self.card.calibration.get("offsets", [0.0] * len(self.card.classes))
+        if not isinstance(values, list) or len(values) != len(self.card.classes):
+            raise WeightsError(f"card of {self.card.id}: offsets must be one a class")
+        return np.array(values, dtype=np.float64)
+
     def check(self, image: MedicalImage) -> None:
-        """Refuse an image of another modality than the model's.
+        """Refuse an image of another modality or with other channels than the model's.
 
         Raises
         ------
         ModelMismatchError
-            The image says its modality, and it is not the model's.
+            The image says its modality, and it is not the model's; or it is grey and the model
+            needs colour, or the reverse.
         """
         wanted = self.card.modality
         if image.modality is not None and wanted not in (image.modality, "any"):
@@ -89,10 +105,27 @@ class Classifier:
                 f"{self.card.id} was made for {wanted} images, this one is {image.modality}: "
                 "name a model of that modality"
             )
+        if self.preprocess.colour and self._is_grey(image):
+            raise ModelMismatchError(
+                f"{self.card.id} was made for colour images, this one is grey: name a model for "
+                "grey images"
+            )
+
+    @staticmethod
+    def _is_grey(image: MedicalImage) -> bool:
+        return image.photometric_interpretation.startswith("MONOCHROME")
+
+    def _check_shown(self, shown: Sequence[NDArray[np.uint8]]) -> None:
+        """Refuse display values in colour where the model sees the luminance alone."""
+        if not self.preprocess.colour and any(_has_colour(frame) for frame in shown):
+            raise ModelMismatchError(
+                f"{self.card.id} was made for grey images, this one is in colour: name a model "
+                "for colour images"
+            )
 
     def probabilities(self, standardised: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return calibrated probabilities of standardised images, (n, classes)."""
-        return softmax(self.logits(standardised), temperature=self.temperature)
+        return softmax(self.logits(standardised) / self.temperature + self.offsets)
 
     def predict(self, images: Sequence[MedicalImage]) -> list[Prediction]:
         """Return one prediction an image, in order.
@@ -105,7 +138,7 @@ class Classifier:
         Raises
         ------
         ModelMismatchError
-            An image is of another modality; nothing is predicted.
+            An image is of another modality or has other channels; nothing is predicted.
         """
         for image in images:
             self.check(image)
@@ -117,6 +150,7 @@ class Classifier:
         for start in range(0, image.frames, _FRAMES_AT_A_TIME):
             numbers = range(start, min(start + _FRAMES_AT_A_TIME, image.frames))
             shown = [display_values(image, frame=frame) for frame in numbers]
+            self._check_shown(shown)
             blank = blank and all(measure_quality(frame).is_blank for frame in shown)
             frames = np.stack([standardise(frame, config=self.preprocess) for frame in shown])
             total += self.probabilities(frames).sum(axis=0)
@@ -131,6 +165,13 @@ class Classifier:
             calibrated="temperature" in self.card.calibration,
             abstained=blank or float(mean[best]) < threshold,
         )
+
+
+def _has_colour(display: NDArray[np.uint8]) -> bool:
+    if display.ndim != _COLOUR_NDIM:
+        return False
+    sampled = display[::_STRIDE, ::_STRIDE].astype(np.int16)
+    return bool((sampled.max(axis=2) - sampled.min(axis=2)).mean() > _COLOURED)
 
 
 def _number(card: Card, name: str, otherwise: float) -> float:

@@ -1,29 +1,38 @@
-"""Standardised images of a data set with their classes, kept in memory for training."""
+"""Standardised images of a data set with their classes and sources, in memory for training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medseal.datasets import Dataset, Record
-from medseal.errors import InputError
+from medseal.errors import ImageMismatchError, InputError
 from medseal.imaging import display_values
 from medseal.imaging.preprocess import PreprocessConfig, standardise
 
-__all__ = ["Examples", "read_examples"]
+__all__ = ["Examples", "check_classes", "read_examples"]
+
+_GREY_NDIM, _COLOUR_NDIM, _SAMPLES = 3, 4, 3
+
+
+def _no_sources() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Examples:
-    """Standardised images with their classes; a byte a pixel.
+    """Standardised images with their classes; a byte a sample.
 
     Attributes
     ----------
     images
-        uint8, (n, rows, columns), as `medseal.imaging.preprocess.standardise` gives them.
+        uint8, (n, rows, columns) or (n, rows, columns, 3), as
+        `medseal.imaging.preprocess.standardise` gives them.
     labels
         int64, (n,), number of the class.
+    sources
+        int64, (n,), number of the source; all 0 where none is given.
 
     Raises
     ------
@@ -33,16 +42,29 @@ class Examples:
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    sources: NDArray[np.int64] = field(default_factory=_no_sources)
 
     def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 3:  # noqa: PLR2004  # (n, rows, columns)
-            raise InputError("examples are 8-bit images of shape (n, rows, columns)")
+        shape = self.images.shape
+        grey = len(shape) == _GREY_NDIM
+        colour = len(shape) == _COLOUR_NDIM and shape[3] == _SAMPLES
+        if self.images.dtype != np.uint8 or not (grey or colour):
+            raise InputError("examples are 8-bit images of shape (n, rows, columns) or (..., 3)")
         if self.labels.dtype != np.int64 or self.labels.shape != (len(self.images),):
             raise InputError("examples need one int64 label an image")
         if len(self.labels) == 0:
             raise InputError("a part of the split holds no image: more groups are needed")
-        self.images.flags.writeable = False
-        self.labels.flags.writeable = False
+        if len(self.sources) == 0:
+            object.__setattr__(self, "sources", np.zeros(len(self.labels), dtype=np.int64))
+        if self.sources.dtype != np.int64 or self.sources.shape != self.labels.shape:
+            raise InputError("examples need one int64 source an image")
+        for array in (self.images, self.labels, self.sources):
+            array.flags.writeable = False
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour images."""
+        return 1 if self.images.ndim == _GREY_NDIM else _SAMPLES
 
 
 def read_examples(
@@ -50,13 +72,45 @@ def read_examples(
 ) -> Examples:
     """Return the first frame of each record, standardised.
 
+    The number of a source is its place among all sources and sub-collections of the data set.
+
     Raises
     ------
     MedsealError
-        A file is missing, damaged or not the one in the manifest.
+        A file is missing, damaged, not the one in the manifest, or grey where colour is needed.
     """
-    images = np.empty((len(records), config.rows, config.columns), dtype=np.uint8)
+    shape = (
+        (config.rows, config.columns, _SAMPLES) if config.colour else (config.rows, config.columns)
+    )
+    images = np.empty((len(records), *shape), dtype=np.uint8)
     for index, record in enumerate(records):
-        images[index] = standardise(display_values(dataset.read(record)), config=config)
+        display = display_values(dataset.read(record))
+        try:
+            images[index] = standardise(display, config=config)
+        except ImageMismatchError as error:
+            raise ImageMismatchError(f"{record.path}: {error}") from error
     labels = np.array([dataset.label_index(record) for record in records], dtype=np.int64)
-    return Examples(images=images, labels=labels)
+    names = sorted({_source(record) for record in dataset.records})
+    sources = np.array([names.index(_source(record)) for record in records], dtype=np.int64)
+    return Examples(images=images, labels=labels, sources=sources)
+
+
+def _source(record: Record) -> tuple[str, str]:
+    return (record.source, record.collection)
+
+
+def check_classes(examples: Examples, classes: Sequence[str], *, part: str) -> None:
+    """Refuse a part of the split in which a class has no image.
+
+    Raises
+    ------
+    InputError
+        Names the classes.
+    """
+    present = set(examples.labels.tolist())
+    empty = [name for number, name in enumerate(classes) if number not in present]
+    if empty:
+        raise InputError(
+            f"no image of class {', '.join(empty)} in the {part} part: add images of it, or train "
+            "on a data set without this class"
+        )

@@ -1,6 +1,6 @@
 """From a card and its weights to a classifier: the one way a trained model is loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ from medseal import weights
 from medseal.classification.baselines import LinearSvm
 from medseal.classification.classifier import Classifier, Prediction
 from medseal.classification.fit import logits_of
-from medseal.classification.networks import FiveLayerCNN, NetworkConfig
-from medseal.errors import InputError, WeightsError
+from medseal.classification.networks import NETWORKS, Network, NetworkConfig
+from medseal.classification.storage import unpack
+from medseal.errors import ConfigurationError, InputError, ModelMismatchError, WeightsError
 from medseal.imaging.preprocess import PreprocessConfig
 from medseal.weights import Card
 
 __all__ = ["Classifier", "Prediction", "classifier_from", "load", "load_folder"]
+
+Logits = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
 
 def load(model_id: str) -> Classifier:
@@ -50,18 +53,32 @@ def classifier_from(card: Card, tensors: Mapping[str, NDArray[Any]]) -> Classifi
     preprocess = _preprocess_of(card)
     if card.method == "linear-svm":
         machine = LinearSvm.from_tensors(tensors)
-        return Classifier(card=card, preprocess=preprocess, logits=machine.logits)
-    if card.method != "five-layer-cnn":
+        checked = _checked(card.id, preprocess, machine.logits)
+        return Classifier(card=card, preprocess=preprocess, logits=checked)
+    if card.method not in NETWORKS:
         raise WeightsError(f"{card.id}: this version knows no method {card.method!r}")
-    settings = NetworkConfig(
-        rows=preprocess.rows, columns=preprocess.columns, classes=len(card.classes)
-    )
-    network = _network_from(card, settings, tensors)
+    network = _network_from(card, preprocess, tensors)
 
     def logits(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         return logits_of(network, images).numpy().astype(np.float64)
 
-    return Classifier(card=card, preprocess=preprocess, logits=logits, network=network)
+    checked = _checked(card.id, preprocess, logits)
+    return Classifier(card=card, preprocess=preprocess, logits=checked, network=network)
+
+
+def _checked(model_id: str, config: PreprocessConfig, logits: Logits) -> Logits:
+    """Return `logits` that refuses arrays which are not standardised as the model wants them."""
+    shape = (config.rows, config.columns, *((3,) if config.colour else ()))
+
+    def checked(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
+            raise ModelMismatchError(
+                f"{model_id} takes 8-bit images of shape {('n', *shape)}, not {images.dtype} of "
+                f"{images.shape}: standardise them with its settings"
+            )
+        return logits(images)
+
+    return checked
 
 
 def _preprocess_of(card: Card) -> PreprocessConfig:
@@ -78,11 +95,22 @@ def _preprocess_of(card: Card) -> PreprocessConfig:
 
 
 def _network_from(
-    card: Card, settings: NetworkConfig, tensors: Mapping[str, NDArray[Any]]
-) -> FiveLayerCNN:
+    card: Card, preprocess: PreprocessConfig, tensors: Mapping[str, NDArray[Any]]
+) -> Network:
+    try:
+        settings = NetworkConfig(
+            rows=preprocess.rows,
+            columns=preprocess.columns,
+            channels=3 if preprocess.colour else 1,
+            classes=len(card.classes),
+            **dict(card.network),  # type: ignore[arg-type]  # wrong names and values are refused
+        )
+        with torch.random.fork_rng(devices=[]):
+            network = NETWORKS[card.method](settings)
+    except (TypeError, ConfigurationError) as error:
+        raise WeightsError(f"card of {card.id}: [network] is malformed") from error
     # Copies, since torch refuses read-only memory; float16 becomes float32 on loading.
-    state = {name: torch.tensor(tensor) for name, tensor in tensors.items()}
-    network = FiveLayerCNN(settings)
+    state = {name: torch.tensor(tensor) for name, tensor in unpack(tensors).items()}
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
+from medseal.classification import load
 from medseal.classification.networks import FiveLayerCNN, NetworkConfig
 from medseal.errors import ConfigurationError
 
@@ -40,9 +42,20 @@ def test_shapes(rows, columns):
     assert network(images).shape == (2, 3)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"rows": 100}, {"columns": 48}, {"rows": 0}, {"classes": 1}, {"dropout": 1.0}]
-)
+@pytest.mark.parametrize("wrong", [{"rows": 100}, {"columns": 48}, {"truncate": 2}])
 def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(ConfigurationError, match=r"multiples of 32|two classes"):
-        NetworkConfig(**wrong)
+    with pytest.raises(ConfigurationError, match=r"multiples of 32|truncated"):
+        FiveLayerCNN(NetworkConfig(**wrong))
+
+
+def test_colour_and_width():
+    network = FiveLayerCNN(NetworkConfig(rows=32, columns=32, channels=3, width=0.5)).eval()
+    assert network.block1[0].weight.shape == (16, 3, 3, 3)
+    assert network(torch.rand(1, 3, 32, 32)).shape == (1, 2)
+
+
+def test_shipped_weights_fit_and_say_what_they_said():
+    # Logits of the release that shipped these weights, for a ramp of grey values.
+    classifier = load("five-layer-cnn-brain-mri")
+    ramp = np.linspace(0, 255, 224 * 224).reshape(1, 224, 224).astype(np.uint8)
+    np.testing.assert_allclose(classifier.logits(ramp), [[-0.4872047, 0.4957121]], atol=1e-4)
