@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.classification.calibrate import softmax
+from medseal.classification.ensemble import average_logits
+from medseal.digest import Digest
 from medseal.errors import ModelMismatchError, WeightsError
 from medseal.imaging import MedicalImage, display_values
 from medseal.imaging.preprocess import PreprocessConfig, standardise
 from medseal.imaging.quality import measure_quality
+from medseal.imaging.reduced import ReducedImage
 from medseal.weights import Card
 
 if TYPE_CHECKING:
@@ -70,12 +73,30 @@ class Classifier:
         float64 (n, classes). Refuses another dtype or shape with ModelMismatchError.
     network
         The network behind `logits`, where there is one.
+    members, shares
+        Models that an ensemble averages, each with its own preprocessing, and the part of each.
+    runtime
+        What computes `logits`, for example ``openvino bf16``.
+    executed
+        Digest of the file that is run, where it is not the weights that the card names.
+    reduces
+        Whether images that were decoded at reduced size passed the export gate.
     """
 
     card: Card
     preprocess: PreprocessConfig
     logits: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
     network: "Network | None" = None
+    members: "tuple[Classifier, ...]" = ()
+    shares: tuple[float, ...] = ()
+    runtime: str = "torch"
+    executed: Digest | None = None
+    reduces: bool = False
+
+    @property
+    def digest(self) -> Digest:
+        """Digest of what is run: of the exported network, or of the weights."""
+        return self.card.sha256 if self.executed is None else self.executed
 
     @property
     def temperature(self) -> float:
@@ -90,20 +111,28 @@ class Classifier:
             raise WeightsError(f"card of {self.card.id}: offsets must be one a class")
         return np.array(values, dtype=np.float64)
 
-    def check(self, image: MedicalImage) -> None:
+    def check(self, image: MedicalImage | ReducedImage) -> None:
         """Refuse an image of another modality or with other channels than the model's.
 
         Raises
         ------
         ModelMismatchError
             The image says its modality, and it is not the model's; or it is grey and the model
-            needs colour, or the reverse.
+            needs colour, or the reverse; or it was decoded at reduced size, which the model's
+            export gate did not measure.
         """
+        for member in self.members:
+            member.check(image)
         wanted = self.card.modality
         if image.modality is not None and wanted not in (image.modality, "any"):
             raise ModelMismatchError(
                 f"{self.card.id} was made for {wanted} images, this one is {image.modality}: "
                 "name a model of that modality"
+            )
+        if isinstance(image, ReducedImage) and not self.reduces:
+            raise ModelMismatchError(
+                f"{self.card.id} was not gated for reduced decoding: decode the image in full, or "
+                "export the model on a data set of images twice the size of its input"
             )
         if self.preprocess.colour and self._is_grey(image):
             raise ModelMismatchError(
@@ -112,7 +141,7 @@ class Classifier:
             )
 
     @staticmethod
-    def _is_grey(image: MedicalImage) -> bool:
+    def _is_grey(image: MedicalImage | ReducedImage) -> bool:
         return image.photometric_interpretation.startswith("MONOCHROME")
 
     def _check_shown(self, shown: Sequence[NDArray[np.uint8]]) -> None:
@@ -127,7 +156,16 @@ class Classifier:
         """Return calibrated probabilities of standardised images, (n, classes)."""
         return softmax(self.logits(standardised) / self.temperature + self.offsets)
 
-    def predict(self, images: Sequence[MedicalImage]) -> list[Prediction]:
+    def shown_probabilities(self, shown: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """Return calibrated probabilities of display values of any size, (n, classes)."""
+        if not self.members:
+            frames = np.stack([standardise(frame, config=self.preprocess) for frame in shown])
+            return self.probabilities(frames)
+        parts = [member.shown_probabilities(shown) for member in self.members]
+        logits = average_logits(parts, np.array(self.shares))
+        return softmax(logits / self.temperature + self.offsets)
+
+    def predict(self, images: Sequence[MedicalImage | ReducedImage]) -> list[Prediction]:
         """Return one prediction an image, in order.
 
         Parameters
@@ -138,22 +176,21 @@ class Classifier:
         Raises
         ------
         ModelMismatchError
-            An image is of another modality or has other channels; nothing is predicted.
+            As `check`; nothing is predicted.
         """
         for image in images:
             self.check(image)
         return [self._predict_one(image) for image in images]
 
-    def _predict_one(self, image: MedicalImage) -> Prediction:
+    def _predict_one(self, image: MedicalImage | ReducedImage) -> Prediction:
         total = np.zeros(len(self.card.classes))
         blank = True
         for start in range(0, image.frames, _FRAMES_AT_A_TIME):
             numbers = range(start, min(start + _FRAMES_AT_A_TIME, image.frames))
-            shown = [display_values(image, frame=frame) for frame in numbers]
+            shown = [_shown(image, frame) for frame in numbers]
             self._check_shown(shown)
             blank = blank and all(measure_quality(frame).is_blank for frame in shown)
-            frames = np.stack([standardise(frame, config=self.preprocess) for frame in shown])
-            total += self.probabilities(frames).sum(axis=0)
+            total += self.shown_probabilities(shown).sum(axis=0)
         mean = total / image.frames
         threshold = _number(self.card, "abstain_below", 0.0)
         best = int(mean.argmax())
@@ -165,6 +202,12 @@ class Classifier:
             calibrated="temperature" in self.card.calibration,
             abstained=blank or float(mean[best]) < threshold,
         )
+
+
+def _shown(image: MedicalImage | ReducedImage, frame: int) -> NDArray[np.uint8]:
+    if isinstance(image, ReducedImage):
+        return image.shown[frame]
+    return display_values(image, frame=frame)
 
 
 def _has_colour(display: NDArray[np.uint8]) -> bool:

@@ -11,12 +11,20 @@ from numpy.typing import NDArray
 from medseal import weights
 from medseal.classification.baselines import LinearSvm
 from medseal.classification.classifier import Classifier, Prediction
+from medseal.classification.ensemble import average_logits
 from medseal.classification.fit import logits_of
 from medseal.classification.networks import NETWORKS, Network, NetworkConfig
 from medseal.classification.storage import unpack
-from medseal.errors import ConfigurationError, InputError, ModelMismatchError, WeightsError
+from medseal.errors import (
+    ConfigurationError,
+    DigestMismatchError,
+    InputError,
+    ModelMismatchError,
+    WeightsError,
+)
 from medseal.imaging.preprocess import PreprocessConfig
-from medseal.weights import Card
+from medseal.weights import Card, is_model_id
+from medseal.weights.store import CARD_NAME
 
 __all__ = ["Classifier", "Prediction", "classifier_from", "load", "load_folder"]
 
@@ -38,19 +46,32 @@ def load(model_id: str) -> Classifier:
 
 def load_folder(folder: Path) -> Classifier:
     """Return the model in a folder that `train` has written; errors as `load`."""
-    return classifier_from(*weights.load_folder(folder))
+    return classifier_from(*weights.load_folder(folder), beside=folder.resolve().parent)
 
 
-def classifier_from(card: Card, tensors: Mapping[str, NDArray[Any]]) -> Classifier:
+def classifier_from(
+    card: Card, tensors: Mapping[str, NDArray[Any]], *, beside: Path | None = None
+) -> Classifier:
     """Return the model of a card and its tensors.
+
+    Parameters
+    ----------
+    card, tensors
+        Of the model.
+    beside
+        Folder where the members of an ensemble are looked for before the installed models.
 
     Raises
     ------
     WeightsError
         The card names an unknown method, other preprocessing than this version does, or the
         tensors do not fit the method.
+    DigestMismatchError
+        A member of an ensemble is another model than the one it was made of.
     """
     preprocess = _preprocess_of(card)
+    if card.method == "ensemble":
+        return _ensemble_from(card, tensors, beside=beside)
     if card.method == "linear-svm":
         machine = LinearSvm.from_tensors(tensors)
         checked = _checked(card.id, preprocess, machine.logits)
@@ -64,6 +85,58 @@ def classifier_from(card: Card, tensors: Mapping[str, NDArray[Any]]) -> Classifi
 
     checked = _checked(card.id, preprocess, logits)
     return Classifier(card=card, preprocess=preprocess, logits=checked, network=network)
+
+
+def _ensemble_from(
+    card: Card, tensors: Mapping[str, NDArray[Any]], *, beside: Path | None
+) -> Classifier:
+    ids, digests, shares = (
+        card.network.get("members"),
+        card.network.get("sha256"),
+        tensors.get("shares"),
+    )
+    if not isinstance(ids, list) or not isinstance(digests, list) or shares is None:
+        raise WeightsError(f"the card of {card.id} names no members")
+    if not len(ids) == len(digests) == shares.size or shares.ndim != 1 or not ids:
+        raise WeightsError(f"{card.id} needs one digest and one share a member")
+    members = tuple(
+        _member_from(str(name), str(digest), beside=beside)
+        for name, digest in zip(ids, digests, strict=True)
+    )
+    if any(member.card.classes != card.classes or member.members for member in members):
+        raise WeightsError(f"{card.id}: a member has other classes or is an ensemble itself")
+    weight = shares.astype(np.float64)
+
+    def logits(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        if len({str(member.preprocess.digest) for member in members}) > 1:
+            raise ModelMismatchError(
+                f"the members of {card.id} standardise images differently: give it whole images"
+            )
+        return average_logits([member.probabilities(images) for member in members], weight)
+
+    return Classifier(
+        card=card,
+        preprocess=members[0].preprocess,
+        logits=logits,
+        members=members,
+        shares=tuple(weight.tolist()),
+    )
+
+
+def _member_from(name: str, digest: str, *, beside: Path | None) -> Classifier:
+    folder = None if beside is None or not is_model_id(name) else beside / name
+    if folder is not None and (folder / CARD_NAME).is_file():
+        member = load_folder(folder)
+    else:
+        member = load(name)
+    found = member.card.sha256.value.hex()
+    if found != digest:
+        raise DigestMismatchError(
+            f"{name} is not the model that the ensemble was made of: install that version",
+            expected=digest,
+            actual=found,
+        )
+    return member
 
 
 def _checked(model_id: str, config: PreprocessConfig, logits: Logits) -> Logits:

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from medseal.classification.config import TrainConfig
-from medseal.datasets import Dataset, Split
+from medseal.classification.methods import Fitted, Run
 from medseal.datasets.split import PARTS
 from medseal.digest import Digest
 from medseal.weights import Card
@@ -15,30 +14,12 @@ __all__ = ["card_of", "metrics_of"]
 _NOT_STATED = "not stated"
 
 
-def card_of(
-    config: TrainConfig,
-    dataset: Dataset,
-    split: Split,
-    *,
-    network: Mapping[str, Any],
-    notes: Mapping[str, Any],
-) -> Card:
-    """Return the card without calibration and figures.
-
-    Parameters
-    ----------
-    config
-        Of the run.
-    dataset, split
-        What was split, and how.
-    network
-        What the method needs to build the model again.
-    notes
-        What the fit has to say: epochs, storage, settings.
-    """
+def card_of(run: Run, fitted: Fitted) -> Card:
+    """Return the card without calibration and figures."""
+    config, dataset, split = run.config, run.dataset, run.split
     settings: dict[str, Any] = {
-        **config.preprocess.to_dict(),
-        "digest": str(config.preprocess.digest),
+        **fitted.preprocess.to_dict(),
+        "digest": str(fitted.preprocess.digest),
     }
     sources = Counter((record.source, record.licence) for record in dataset.records)
     training: dict[str, Any] = {
@@ -54,7 +35,7 @@ def card_of(
         "split_digest": str(split.digest),
         **{f"{part}_images": len(split.members[part]) for part in PARTS},
         **{f"{part}_groups": len({m.group for m in split.members[part]}) for part in PARTS},
-        **notes,
+        **fitted.notes,
     }
     return Card(
         id=config.id,
@@ -67,7 +48,7 @@ def card_of(
         limits=config.limits,
         classes=dataset.classes,
         preprocess=settings,
-        network=network,
+        network=fitted.network,
         training=training,
     )
 
