@@ -80,6 +80,11 @@ class ReducedImage:
     photometric_interpretation: str
     decoder: str
 
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return len(self.shown)
+
 
 def needed_size(config: PreprocessConfig) -> tuple[int, int]:
     """Return the rows and columns that a decoded image must keep for a model's input."""
