@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from medseal.classification.augment import AugmentConfig, augment
+from medseal.classification.augment import AugmentConfig, augment, augment_labelled
 from medseal.errors import ImageMismatchError
 
 
@@ -19,6 +19,7 @@ STRENGTHS = {
     "shear": 0.2,
     "resized_crop": 0.4,
     "elastic": 0.05,
+    "sequence": 0.8,
     "fourier_mix": 0.8,
     "histogram_match": 0.8,
     "bias_field": 0.5,
@@ -160,3 +161,35 @@ def test_same_generator_same_result_and_values_stay_in_range():
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
     assert 0 <= first.min() <= first.max() <= 1
+
+
+def test_lesions_change_labels_and_blends_take_the_masks_away() -> None:
+    images = torch.zeros(4, 1, 64, 64)
+    images[:, :, 8:56, 8:56] = 0.5
+    targets = torch.tensor([[1.0, 0.0]] * 4)
+    config = AugmentConfig(lesion=1.0)
+    changed, labels, masks = augment_labelled(
+        images, targets, config=config, generator=np.random.default_rng(1)
+    )
+    assert changed.shape == images.shape
+    assert labels[:, 1].tolist() == [1.0] * 4
+    assert masks is not None
+    assert masks.amax(dim=(1, 2, 3)).min() > 0.3
+    blended = AugmentConfig(lesion=1.0, mixup=(1.0, 0.4))
+    assert (
+        augment_labelled(images, targets, config=blended, generator=np.random.default_rng(1))[2]
+        is None
+    )
+
+
+def test_without_label_changes_both_forms_are_the_same() -> None:
+    images = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    targets = torch.tensor([[1.0, 0.0]] * 3)
+    config = AugmentConfig(noise=(1.0, 0.1))
+    plain = augment(images, config=config, generator=np.random.default_rng(2))
+    changed, labels, masks = augment_labelled(
+        images, targets, config=config, generator=np.random.default_rng(2)
+    )
+    assert torch.equal(plain, changed)
+    assert torch.equal(labels, targets)
+    assert masks is None

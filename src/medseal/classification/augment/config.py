@@ -16,6 +16,7 @@ _STRENGTHS: dict[str, tuple[float, float]] = {
     "shear": (0, 0.5),
     "resized_crop": (0.05, 1),
     "elastic": (0, 0.2),
+    "sequence": (0, 1),
     "fourier_mix": (0, 1),
     "histogram_match": (0, 1),
     "bias_field": (0, 2),
@@ -41,7 +42,7 @@ _STRENGTHS: dict[str, tuple[float, float]] = {
     "mixup": (0, 10),
     "cutmix": (0, 10),
 }
-_PROBABILITIES = ("share", "vertical_flip", "turn", "invert")
+_PROBABILITIES = ("share", "vertical_flip", "turn", "invert", "lesion", "lesion_spots")
 # On every card; a later setting stands on a card only where it is not at its default.
 _ALWAYS = ("share", "rotation_degrees", "zoom", "flip")
 
@@ -70,6 +71,11 @@ class AugmentConfig:
         rotation by any angle.
     fill
         What stands where those left no image: ``black``, ``edge`` or ``mirror``.
+    lesion, lesion_spots
+        Of `medseal.classification.augment.lesion`: probabilities that an image of the first class
+        gets a lesion and the second label, or small spots and keeps its label. Square grey images.
+    sequence
+        Of the file of that name, for images of a head.
     fourier_mix, histogram_match
         Of `medseal.classification.augment.mixing`.
     bias_field, vignette, blur, sharpen, resolution, noise, jpeg
@@ -101,6 +107,9 @@ class AugmentConfig:
     resized_crop: Pair = (0.0, 1.0)
     elastic: Pair = _OFF
     fill: str = "black"
+    lesion: float = 0.0
+    lesion_spots: float = 0.0
+    sequence: Pair = _OFF
     fourier_mix: Pair = _OFF
     histogram_match: Pair = _OFF
     bias_field: Pair = _OFF
