@@ -166,3 +166,27 @@ def test_damaged_checkpoint_is_refused(tmp_path):
 def test_settings_must_be_positive():
     with pytest.raises(ConfigurationError, match="must be positive"):
         FitConfig(learning_rate=0)
+
+
+def test_the_loss_of_places_is_added_where_lesions_are_drawn():
+    images = np.zeros((24, 32, 32), np.uint8)
+    images[:, 4:28, 4:28] = 110
+    examples = Examples(images=images, labels=np.tile(np.array([0, 1]), 12))
+    config = NetworkConfig(rows=32, columns=32, truncate=3, peaks=2, dropout=0.0)
+    sums = {}
+    for weight in (0.0, 1.0):
+        settings = FitConfig(threads=1, bfloat16=False, batch_size=24, place_weight=weight)
+        network = build("efficientnet-lite0", config, seed=1)
+        sums[weight] = train_epoch(
+            learner_for(network, settings),
+            examples,
+            config=settings,
+            augmentation=AugmentConfig(lesion=0.5),
+            epoch=1,
+        )
+    assert sums[1.0] > sums[0.0] + 0.1
+
+
+def test_places_need_lesions(tmp_path):
+    with pytest.raises(ConfigurationError, match="needs lesion"):
+        run(tmp_path, place_weight=1.0)

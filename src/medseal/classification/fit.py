@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medseal.classification.augment import AugmentConfig, augment, mix_labels
+from medseal.classification.augment import AugmentConfig, augment_labelled
 from medseal.classification.checkpoint import EpochRow, RunState, load_checkpoint, save_checkpoint
 from medseal.classification.examples import Examples
 from medseal.classification.learner import (
@@ -26,6 +26,7 @@ from medseal.classification.learner import (
     update_average,
 )
 from medseal.classification.networks import Network
+from medseal.classification.places import place_loss
 from medseal.classification.sampling import Balance, balanced_weights, epoch_order
 from medseal.errors import ConfigurationError
 
@@ -82,6 +83,9 @@ class FitConfig:
         0 takes as many as there are.
     ema_decay
         Of the moving average of the weights, which is then what is validated and shipped; 0: none.
+    place_weight
+        Of `medseal.classification.places.place_loss`: that drawn lesions are found where they
+        lie; needs `peaks` of the network and `lesion` of the augmentation.
     select_by
         Validation figure by which the best epoch is kept: ``loss``, ``balanced-loss`` or
         ``balanced-accuracy``, the last two with each class and source of equal weight.
@@ -109,12 +113,18 @@ class FitConfig:
     images_per_epoch: int = 0
     ema_decay: float = 0.0
     select_by: str = "loss"
+    place_weight: float = 0.0
 
     def __post_init__(self) -> None:
         counts = (self.batch_size, self.max_epochs, self.patience, self.threads)
         if min(counts) < 1 or self.learning_rate <= 0 or self.seed < 0:
             raise ConfigurationError("the settings in [train] must be positive")
-        further = (self.head_learning_rate, self.weight_decay, self.warmup_epochs)
+        further = (
+            self.head_learning_rate,
+            self.weight_decay,
+            self.warmup_epochs,
+            self.place_weight,
+        )
         if min(further) < 0 or self.images_per_epoch < 0 or not 0 < self.layer_decay <= 1:
             raise ConfigurationError("rates in [train] start at 0, layer_decay lies in (0, 1]")
         if not (0 <= self.label_smoothing < 1 and 0 <= self.ema_decay < 1):
@@ -213,16 +223,19 @@ def train_epoch(
         for start in range(0, len(order), config.batch_size):
             step = (epoch - 1) * steps + start // config.batch_size
             chosen = order[start : start + config.batch_size]
-            images = augment(
-                to_batch(train.images[chosen]), config=augmentation, generator=generator
-            )
             targets = functional.one_hot(torch.from_numpy(train.labels[chosen]), classes).float()
-            images, targets = mix_labels(images, targets, config=augmentation, generator=generator)
+            images, targets, masks = augment_labelled(
+                to_batch(train.images[chosen]), targets, config=augmentation, generator=generator
+            )
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
-                logits = network(images.to(device))
+                maps = network.features(images.to(device))
+                logits = network.head(maps)
             loss = functional.cross_entropy(
                 logits.float(), targets.to(device), label_smoothing=config.label_smoothing
             )
+            if masks is not None and config.place_weight:
+                places = network.local_logits(maps).float()
+                loss = loss + config.place_weight * place_loss(places, masks.to(device))
             learner.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
             set_rates(learner.optimiser, _factor(config, step=step, steps_an_epoch=steps))
@@ -278,8 +291,11 @@ def fit(  # noqa: PLR0913  # the six parts of a run
     Raises
     ------
     ConfigurationError
-        The folder holds a checkpoint of other settings or data.
+        The folder holds a checkpoint of other settings or data, or the places of lesions shall be
+        found where none are drawn.
     """
+    if config.place_weight and not augmentation.lesion:
+        raise ConfigurationError("place_weight in [train] needs lesion in [augment]")
     torch.set_num_threads(config.threads)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     learner = learner_for(network, config)

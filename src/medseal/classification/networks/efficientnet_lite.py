@@ -153,6 +153,23 @@ class EfficientNetLite0(Network):
 
     def head(self, maps: Tensor) -> Tensor:
         """Return the logits for the maps of `features`."""
+        if self.config.peaks:
+            return _pooled(self.local_logits(maps), self.config.peaks)
         x = torch.flatten(functional.adaptive_avg_pool2d(maps, 1), start_dim=1)  # (B, filters)
         logits: Tensor = self.output(self.dropout(x))  # (B, classes)
         return logits
+
+    def local_logits(self, maps: Tensor) -> Tensor:
+        """Return the logits of each place of the maps, (B, classes, h, w)."""
+        # Whole maps are dropped, so that the mean over the places drops what `head` drops.
+        kept = functional.dropout2d(maps, self.config.dropout, training=self.training)
+        weight = self.output.weight[:, :, None, None]
+        return functional.conv2d(kept, weight, self.output.bias)
+
+
+def _pooled(local: Tensor, peaks: int) -> Tensor:
+    """Return the logits of the image for those of its places, (B, classes)."""
+    places = local.flatten(2)  # (B, classes, h w)
+    mean = places.mean(dim=2)
+    strongest = places.topk(min(peaks, places.shape[2]), dim=2).values.mean(dim=2)
+    return torch.cat([mean[:, :1], (mean[:, 1:] + strongest[:, 1:]) / 2], dim=1)

@@ -40,6 +40,10 @@ class NetworkConfig:
         Stages from the stem on that training leaves as they are, batch statistics included.
     freeze_statistics
         Whether training leaves the batch statistics of all stages as they are.
+    peaks
+        Places of the maps whose strongest answers make half of the logit of each class but the
+        first, which is that of nothing found; 0 takes the mean of all places. For findings that
+        are small; EfficientNet-Lite0 alone.
     mirror
         Whether the logits are the mean over the image and its left-right mirror image, in
         validation, test and serving alike.
@@ -59,6 +63,7 @@ class NetworkConfig:
     truncate: int = 0
     freeze_stages: int = 0
     freeze_statistics: bool = False
+    peaks: int = 0
     mirror: bool = False
 
     def __post_init__(self) -> None:
@@ -69,8 +74,13 @@ class NetworkConfig:
             raise ConfigurationError("a network takes 1 or 3 channels of at least one row")
         if self.classes < 2 or not 0 <= self.dropout < 1:  # noqa: PLR2004  # one class is no choice
             raise ConfigurationError("at least two classes, and dropout in [0, 1)")
-        if not 0 < self.width <= _MAX_WIDTH or min(self.truncate, self.freeze_stages) < 0:
-            raise ConfigurationError("width must lie in (0, 4], truncate and freeze_stages from 0")
+        if (
+            not 0 < self.width <= _MAX_WIDTH
+            or min(self.truncate, self.freeze_stages, self.peaks) < 0
+        ):
+            raise ConfigurationError(
+                "width must lie in (0, 4], truncate, peaks, freeze_stages from 0"
+            )
 
     def check_multiple(self, reduction: int) -> None:
         """Refuse a size that `reduction` does not divide, with ConfigurationError."""
@@ -123,6 +133,16 @@ class Network(nn.Module):
         """Return the logits for the maps of `features`, (B, classes)."""
         raise NotImplementedError
 
+    def local_logits(self, maps: Tensor) -> Tensor:
+        """Return the logits of each place of the maps, (B, classes, h, w).
+
+        Raises
+        ------
+        ConfigurationError
+            The network does not offer them.
+        """
+        raise ConfigurationError(f"no logits for the places of {len(maps)} maps: another method")
+
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, (B, classes), of images as `features` takes them."""
         logits = self.head(self.features(images))
@@ -136,6 +156,8 @@ class Network(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+        if self.config.peaks and type(self).local_logits is Network.local_logits:
+            raise ConfigurationError("this method gives no logits of places: peaks must be 0")
         if self.config.freeze_stages > len(self.stages()):
             raise ConfigurationError(f"there are {len(self.stages())} stages to freeze at most")
         for layer in self._frozen():
