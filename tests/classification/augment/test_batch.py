@@ -193,3 +193,19 @@ def test_without_label_changes_both_forms_are_the_same() -> None:
     assert torch.equal(plain, changed)
     assert torch.equal(labels, targets)
     assert masks is None
+
+
+def test_retinopathy_is_drawn_into_images_of_the_second_class_too() -> None:
+    images = torch.zeros(4, 3, 64, 64)
+    images[:, :, 4:60, 4:60] = 0.5
+    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]] * 2)
+    changed, labels, masks = augment_labelled(
+        images,
+        targets,
+        config=AugmentConfig(retinopathy=(0.0, 1.0)),
+        generator=np.random.default_rng(1),
+    )
+    assert changed.shape == images.shape
+    assert torch.equal(labels, targets)
+    assert masks is not None
+    assert masks.amax(dim=(1, 2, 3)).tolist() == [0.0, 1.0, 0.0, 1.0]

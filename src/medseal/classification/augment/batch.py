@@ -10,6 +10,7 @@ from medseal.classification.augment import acquisition, colour, framing, intensi
 from medseal.classification.augment.config import AugmentConfig
 from medseal.classification.augment.geometry import flip_vertically, rotate_zoom_flip, warp
 from medseal.classification.augment.lesion import insert_lesions
+from medseal.classification.augment.retina import insert_retinopathy
 from medseal.errors import ImageMismatchError
 
 __all__ = ["augment", "augment_labelled"]
@@ -89,12 +90,13 @@ def augment_labelled(
     Returns
     -------
     images, targets, masks
-        `masks` as `insert_lesions` gives them; None without lesions, or after a blend.
+        `masks` as `insert_lesions` or `insert_retinopathy` gives them; None without lesions, or
+        after a blend.
 
     Raises
     ------
     ImageMismatchError
-        As in `augment`, or lesions are on and the images are not square or not grey.
+        As in `augment`, or lesions are on and the images do not suit them.
     """
     images, masks = _placed(images, config, generator), None
     if config.lesion or config.lesion_spots:
@@ -103,6 +105,14 @@ def augment_labelled(
             targets,
             probability=config.lesion,
             spots=config.lesion_spots,
+            generator=generator,
+        )
+    if any(config.retinopathy):
+        images, targets, masks = insert_retinopathy(
+            images,
+            targets,
+            probability=config.retinopathy[0],
+            replaced=config.retinopathy[1],
             generator=generator,
         )
     images = _acquired(images, config, generator)

@@ -17,6 +17,7 @@ _STRENGTHS: dict[str, tuple[float, float]] = {
     "resized_crop": (0.05, 1),
     "elastic": (0, 0.2),
     "sequence": (0, 1),
+    "retinopathy": (0, 1),
     "fourier_mix": (0, 1),
     "histogram_match": (0, 1),
     "bias_field": (0, 2),
@@ -76,6 +77,9 @@ class AugmentConfig:
         gets a lesion and the second label, or small spots and keeps its label. Square grey images.
     sequence
         Of the file of that name, for images of a head.
+    retinopathy
+        Of `medseal.classification.augment.retina`: probabilities that an image of the first class
+        gets lesions and the second label, and that one of the second is replaced by a drawn one.
     fourier_mix, histogram_match
         Of `medseal.classification.augment.mixing`.
     bias_field, vignette, blur, sharpen, resolution, noise, jpeg
@@ -110,6 +114,7 @@ class AugmentConfig:
     lesion: float = 0.0
     lesion_spots: float = 0.0
     sequence: Pair = _OFF
+    retinopathy: Pair = _OFF
     fourier_mix: Pair = _OFF
     histogram_match: Pair = _OFF
     bias_field: Pair = _OFF
