@@ -10,6 +10,7 @@ from medseal.classification.augment import AugmentConfig
 from medseal.classification.baselines import SvmConfig
 from medseal.classification.calibrate import CalibrationConfig
 from medseal.classification.fit import FitConfig
+from medseal.classification.gan import GanConfig
 from medseal.classification.networks import NETWORKS, NetworkConfig
 from medseal.classification.storage import StorageConfig
 from medseal.errors import ConfigurationError
@@ -28,7 +29,7 @@ __all__ = [
 
 MAX_CONFIG_BYTES = 64 * 2**10
 Method = Literal[
-    "edge-cnn", "efficientnet-lite0", "five-layer-cnn", "resnet50", "linear-svm", "ensemble"
+    "edge-cnn", "efficientnet-lite0", "five-layer-cnn", "resnet50", "linear-svm", "ensemble", "gan"
 ]
 _TEXTS = ("id", "version", "task", "modality", "method", "dataset", "limits")
 _HEX_DIGITS = 64
@@ -44,10 +45,23 @@ class DataConfig:
         Sources, top folders or sub-collections that are kept; empty keeps all.
     without
         What is left out, named in the same ways; it is tested on apart, as another source.
+    synthetic
+        Id of a model of method ``gan`` in the output folder whose images fill the smaller classes
+        of the training part up to the largest; empty adds none.
+
+    Raises
+    ------
+    ConfigurationError
+        `synthetic` is no model id.
     """
 
     sources: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    synthetic: str = ""
+
+    def __post_init__(self) -> None:
+        if self.synthetic and not is_model_id(self.synthetic):
+            raise ConfigurationError("[data] synthetic is a model id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +150,10 @@ class TrainConfig:
         Of the network; size, channels and classes are filled in from `preprocess` and the data.
     initial, augment, train, storage
         Of a network.
-    svm, ensemble
+    svm, ensemble, gan
         Of these methods.
     calibration
-        Of all methods.
+        Of all methods that classify.
 
     Raises
     ------
@@ -166,6 +180,7 @@ class TrainConfig:
     storage: StorageConfig
     svm: SvmConfig
     ensemble: EnsembleConfig
+    gan: GanConfig
     calibration: CalibrationConfig
 
     def __post_init__(self) -> None:
@@ -175,6 +190,8 @@ class TrainConfig:
             raise ConfigurationError("abstain_share must lie in [0, 1), split_seed from 0 up")
         if self.initial.weights and self.method not in NETWORKS:
             raise ConfigurationError(f"{self.method} has no initial weights")
+        if self.data.synthetic and self.method not in NETWORKS:
+            raise ConfigurationError(f"{self.method} takes no synthetic images")
         if (self.method == "ensemble") != bool(self.ensemble.members):
             raise ConfigurationError('[ensemble] members go with method = "ensemble"')
 
@@ -189,6 +206,7 @@ _SECTIONS = {
     "storage": StorageConfig,
     "svm": SvmConfig,
     "ensemble": EnsembleConfig,
+    "gan": GanConfig,
     "calibration": CalibrationConfig,
 }
 # Of [network]: what [preprocess] and the data say already.

@@ -16,6 +16,8 @@ from medseal.classification.config import TrainConfig
 from medseal.classification.ensemble import average_logits, fit_shares
 from medseal.classification.examples import Examples, check_classes, read_examples
 from medseal.classification.fit import fit, logits_of
+from medseal.classification.gan import fill_up
+from medseal.classification.generator import load_generator
 from medseal.classification.initial import first_network, model_folder
 from medseal.classification.networks import Network, NetworkConfig
 from medseal.classification.predict import Classifier, load, load_folder
@@ -97,6 +99,16 @@ def fit_network(run: Run) -> Fitted:
     """Train the network that the configuration names; errors as `medseal train`."""
     config = run.config
     training = run.examples("train", preprocess=config.preprocess)
+    real = len(training.labels)
+    if config.data.synthetic:
+        maker = load_generator(
+            run.output_dir / config.data.synthetic,
+            classes=run.dataset.classes,
+            preprocess=config.preprocess,
+            split=run.split,
+        )
+        drawn = np.random.default_rng(config.train.seed)
+        training = fill_up(training, maker, generator=drawn)
     validation = run.examples("validation", preprocess=config.preprocess)
     settings = dataclasses.replace(
         config.network,
@@ -128,6 +140,7 @@ def fit_network(run: Run) -> Fitted:
         "validation_loss": best.validation_loss,
         "validation_accuracy": best.validation_accuracy,
         **({"initial": dict(origin)} if origin else {}),
+        **({"synthetic_images": len(training.labels) - real} if config.data.synthetic else {}),
         "settings": dataclasses.asdict(config.train),
         "augmentation": config.augment.to_dict(),
     }

@@ -22,6 +22,7 @@ from medseal.classification.evaluation import outcome_of, score
 from medseal.classification.methods import Fitted, Run, fit_ensemble, fit_machine, fit_network
 from medseal.classification.predict import Classifier, classifier_from
 from medseal.classification.sampling import balanced_weights
+from medseal.classification.train_generator import train_generator
 from medseal.classification.training_card import card_of, metrics_of
 from medseal.datasets import Dataset, read_dataset
 
@@ -103,6 +104,9 @@ def train(
         counts["validation"],
         run_folder,
     )
+    if config.method == "gan":
+        folder, evaluation = train_generator(run)
+        return TrainedModel(folder=folder, run_folder=run_folder, evaluation=evaluation)
     # 2. Fit on training images, choose on validation images.
     fitted = _METHODS.get(config.method, fit_network)(run)
     # 3. Calibrate the model as it is stored.

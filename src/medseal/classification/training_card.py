@@ -7,20 +7,41 @@ from typing import Any
 from medseal.classification.methods import Fitted, Run
 from medseal.datasets.split import PARTS
 from medseal.digest import Digest
+from medseal.imaging.preprocess import PreprocessConfig
 from medseal.weights import Card
 
-__all__ = ["card_of", "metrics_of"]
+__all__ = ["card_of", "metrics_of", "stored_card"]
 
 _NOT_STATED = "not stated"
 
 
 def card_of(run: Run, fitted: Fitted) -> Card:
     """Return the card without calibration and figures."""
+    return stored_card(
+        run, preprocess=fitted.preprocess, network=fitted.network, notes=fitted.notes
+    )
+
+
+def stored_card(
+    run: Run,
+    *,
+    preprocess: PreprocessConfig,
+    network: Mapping[str, Any],
+    notes: Mapping[str, Any],
+) -> Card:
+    """Return the card of a model that need not classify.
+
+    Parameters
+    ----------
+    run
+        Where it comes from.
+    preprocess
+        Of the images that it takes or makes.
+    network, notes
+        For the card, under [network] and [training].
+    """
     config, dataset, split = run.config, run.dataset, run.split
-    settings: dict[str, Any] = {
-        **fitted.preprocess.to_dict(),
-        "digest": str(fitted.preprocess.digest),
-    }
+    settings: dict[str, Any] = {**preprocess.to_dict(), "digest": str(preprocess.digest)}
     sources = Counter((record.source, record.licence) for record in dataset.records)
     training: dict[str, Any] = {
         "dataset": dataset.name,
@@ -35,7 +56,7 @@ def card_of(run: Run, fitted: Fitted) -> Card:
         "split_digest": str(split.digest),
         **{f"{part}_images": len(split.members[part]) for part in PARTS},
         **{f"{part}_groups": len({m.group for m in split.members[part]}) for part in PARTS},
-        **fitted.notes,
+        **notes,
     }
     return Card(
         id=config.id,
@@ -48,7 +69,7 @@ def card_of(run: Run, fitted: Fitted) -> Card:
         limits=config.limits,
         classes=dataset.classes,
         preprocess=settings,
-        network=fitted.network,
+        network=network,
         training=training,
     )
 
