@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from medseal.classification import explain, load_folder, overlay
+from medseal.classification import Classifier, explain, load_folder, overlay
+from medseal.classification.fit import logits_of
+from medseal.classification.networks import NETWORKS, NetworkConfig, build
 from medseal.datasets import ct_phantom, mr_phantom
-from medseal.errors import ImageMismatchError, InputError, ModelMismatchError
+from medseal.digest import Digest
+from medseal.errors import ConfigurationError, ImageMismatchError, InputError, ModelMismatchError
+from medseal.imaging.preprocess import PreprocessConfig
+from medseal.weights import Card
 
 
 @pytest.fixture
@@ -73,20 +78,105 @@ def test_each_frame_has_its_own_map(classifier):
         explain(stack, classifier, frame=3)
 
 
-def test_refusals(classifier, trained_svm):
-    with pytest.raises(ModelMismatchError, match="no network"):
-        explain(image(), load_folder(trained_svm.folder))
+def test_a_model_without_a_network_is_explained_by_occlusion(trained_svm):
+    svm = load_folder(trained_svm.folder)
+    heat = explain(image(), svm)
+    assert heat.shape == (90, 70)
+    assert heat.max() == pytest.approx(1, abs=0.15)
+    for method in ("grad-cam", "integrated-gradients"):
+        with pytest.raises(ModelMismatchError, match="only occlusion"):
+            explain(image(), svm, method=method)
+
+
+def bright_corner_model(preprocess, *, classes=("dark", "bright", "neither")):
+    """Say `bright` by the mean of the lower right quarter of the input, whatever else is there."""
+    card = Card(
+        id="corner",
+        version="1",
+        task="t",
+        modality="any",
+        method="linear-svm",
+        sha256=Digest.plain(b""),
+        default=False,
+        limits="made for a test",
+        classes=classes,
+    )
+
+    def logits(images):
+        rows, columns = images.shape[1:3]
+        mean = images[:, rows // 2 :, columns // 2 :].reshape(len(images), -1).mean(axis=1) / 255
+        return np.stack([-4 * mean, 4 * mean, np.full(len(images), -9.0)], axis=1)
+
+    return Classifier(card=card, preprocess=preprocess, logits=logits)
+
+
+def shown(values):
+    return mr_phantom(generator=np.random.default_rng(1), rows=64, columns=64).with_stored_values(
+        values[None, :, :, None].astype(np.uint16)
+    )
+
+
+def test_occlusion_finds_what_decides_among_three_classes():
+    model = bright_corner_model(PreprocessConfig(rows=64, columns=64, equalise_histogram=False))
+    values = np.full((64, 64), 200)
+    values[40:60, 40:60] = 4000
+    heat = explain(shown(values), model, label="bright")
+    assert heat[45:55, 45:55].mean() > 0.7
+    assert heat[:24, :24].max() == 0
+    assert explain(shown(values), model, label="dark")[45:55, 45:55].max() == 0
+
+
+def test_map_lies_at_the_place_that_the_input_shows():
+    """The network sees the box round the object alone, scaled, and squeezed or not."""
+    model = bright_corner_model(
+        PreprocessConfig(
+            rows=64, columns=64, equalise_histogram=False, crop="foreground", keep_aspect=True
+        )
+    )
+    values = np.zeros((100, 140))
+    values[20:80, 80:130] = 1500  # the object
+    values[55:75, 108:126] = 4000  # in its lower right quarter
+    heat = explain(shown(values), model, label="bright")
+    assert heat.shape == (100, 140)
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert 50 <= row < 80
+    assert 100 <= column < 130
+    assert heat[:, :70].max() == 0
+
+
+def test_integrated_gradients_see_the_lesion_side(classifier):
+    heat = explain(image(), classifier, method="integrated-gradients", label="tumour")
+    assert heat.shape == (90, 70)
+    assert heat.max() == pytest.approx(1, abs=0.15)
+    again = explain(image(), classifier, method="integrated-gradients", label="tumour")
+    np.testing.assert_array_equal(heat, again)
+
+
+@pytest.mark.parametrize("method", NETWORKS)
+def test_every_network_has_maps_to_look_at(method):
+    settings = NetworkConfig(rows=64, columns=64, classes=3)
+    network = build(method, settings, seed=1).eval()
+    network.requires_grad_(False)
+    preprocess = PreprocessConfig(rows=64, columns=64)
+    model = dataclasses.replace(
+        bright_corner_model(preprocess),
+        network=network,
+        logits=lambda images: logits_of(network, images).numpy().astype(np.float64),
+    )
+    for label in model.card.classes:
+        heat = explain(image(), model, label=label)
+        assert heat.shape == (90, 70)
+        assert 0 <= heat.min() <= heat.max() <= 1
+
+
+def test_refusals(classifier):
     with pytest.raises(InputError, match="knows the classes"):
         explain(image(), classifier, label="stroke")
+    with pytest.raises(ConfigurationError, match="made by one of grad-cam"):
+        explain(image(), classifier, method="saliency")
     ct = ct_phantom(generator=np.random.default_rng(1), rows=64, columns=64)
     with pytest.raises(ModelMismatchError, match="this one is CT"):
         explain(ct, classifier)
-
-
-def test_model_without_network_says_so(classifier):
-    bare = dataclasses.replace(classifier, network=None)
-    with pytest.raises(ModelMismatchError, match="no network"):
-        explain(image(), bare)
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 3)])

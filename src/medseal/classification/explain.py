@@ -1,15 +1,27 @@
-"""Grad-CAM: which places of an image spoke for a class, as a heat map and as an overlay."""
+"""Which places of an image spoke for a class: Grad-CAM, gradients, occlusion; their overlay."""
 
+from typing import TYPE_CHECKING, Literal, get_args
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from medseal.classification.classifier import Classifier
-from medseal.errors import ImageMismatchError, InputError, ModelMismatchError
+from medseal.errors import ConfigurationError, ImageMismatchError, InputError, ModelMismatchError
 from medseal.imaging import MedicalImage, display_values
-from medseal.imaging.preprocess import standardise
+from medseal.imaging.preprocess import PreprocessConfig, placement, standardise
 
-__all__ = ["explain", "overlay"]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
+__all__ = ["Method", "explain", "heat_map", "margins", "overlay", "to_display"]
+
+Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
+Heat = NDArray[np.float64]
+# Occlusion: windows a side of the grid, and the side of a window as a share of the input's.
+_WINDOWS, _WINDOW_SHARE = 8, 1 / 5
+# Integrated gradients: steps of the path, and the blur that makes single pixels visible.
+_STEPS, _SMOOTHING_SHARE = 24, 1 / 40
 # Colours of the heat from 0 to 1: black, violet, red, orange, light yellow.
 _STOPS = np.linspace(0, 1, 5)
 _RED, _GREEN, _BLUE = (
@@ -20,48 +32,49 @@ _RED, _GREEN, _BLUE = (
 
 
 def explain(
-    image: MedicalImage, classifier: Classifier, *, frame: int = 0, label: str | None = None
-) -> NDArray[np.float64]:
-    """Return the Grad-CAM heat map of one frame.
+    image: MedicalImage,
+    classifier: Classifier,
+    *,
+    frame: int = 0,
+    label: str | None = None,
+    method: Method | None = None,
+) -> Heat:
+    """Return the heat map of one frame.
 
     Parameters
     ----------
     image
         Of the model's modality.
     classifier
-        A model with a network.
+        Any model; without a network only occlusion works.
     frame
         Which frame, from 0.
     label
         The class that is asked about; the most probable one of this frame if none is given.
+    method
+        ``grad-cam``, ``integrated-gradients`` or ``occlusion``; Grad-CAM if none is given, of a
+        model without a network occlusion.
 
     Returns
     -------
     ndarray
         float64 in [0, 1], (rows, columns) of the display values; all 0 where nothing spoke for
-        the class. It shows where the network looked, not where a lesion is.
+        the class. It shows where the model looked, not where a lesion is; whether it shows even
+        that, `medseal.classification.trust` tests.
 
     Raises
     ------
     ModelMismatchError
-        The model has no network, or the image is of another modality.
+        The image is of another modality, or the model has no network for this method.
     InputError
-        The model has no such class, or the image no such frame.
+        The model has no such class, the image no such frame, or the method is unknown.
 
     References
     ----------
     Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2, at the last convolution.
+    Sundararajan et al. 2017, arXiv 1703.01365. Zeiler and Fergus 2014, arXiv 1311.2901, 4.2.
     """
-    # Imported when used: the package is imported where torch is not installed, for serving.
-    import torch  # noqa: PLC0415
-    from torch.nn import functional  # noqa: PLC0415
-
-    from medseal.classification.fit import to_batch  # noqa: PLC0415
-
     classifier.check(image)
-    network = classifier.network
-    if network is None:
-        raise ModelMismatchError(f"{classifier.card.id} has no network that could be explained")
     classes = classifier.card.classes
     if label is not None and label not in classes:
         raise InputError(f"{classifier.card.id} knows the classes {', '.join(classes)}")
@@ -69,19 +82,156 @@ def explain(
         raise InputError(f"the image has frames 0 to {image.frames - 1}")
     display = display_values(image, frame=frame)
     standard = standardise(display, config=classifier.preprocess)
+    asked = None if label is None else classes.index(label)
+    heat = heat_map(standard, classifier, index=asked, method=method)
+    return to_display(heat, display, config=classifier.preprocess)
+
+
+def heat_map(
+    standard: NDArray[np.uint8],
+    classifier: Classifier,
+    *,
+    index: int | None = None,
+    method: Method | None = None,
+) -> Heat:
+    """Return the heat map of a standardised image; arguments and errors as `explain`.
+
+    Parameters
+    ----------
+    standard
+        uint8, (rows, columns) or (rows, columns, 3), as the model takes it.
+    classifier, method
+        As for `explain`.
+    index
+        Number of the class; the most probable one if none is given.
+
+    Returns
+    -------
+    ndarray
+        float64 in [0, 1], (rows, columns).
+    """
+    chosen = method or ("occlusion" if classifier.network is None else "grad-cam")
+    if chosen not in get_args(Method):
+        raise ConfigurationError(f"a heat map is made by one of {', '.join(get_args(Method))}")
+    if index is None:
+        index = int(classifier.probabilities(standard[None])[0].argmax())
+    if chosen == "occlusion":
+        return _to_unit(_occlusion(standard, classifier, index))
+    if classifier.network is None:
+        raise ModelMismatchError(f"{classifier.card.id} has no network: only occlusion explains it")
+    function = _grad_cam if chosen == "grad-cam" else _integrated_gradients
+    return _to_unit(function(standard, classifier.network, index))
+
+
+def _to_unit(heat: Heat) -> Heat:
+    """Return what spoke for the class, from 0 to 1; all 0 where nothing did."""
+    peak = float(heat.max())
+    return np.clip(heat / peak, 0, 1) if peak > 0 else np.zeros_like(heat)
+
+
+def margins(
+    standard: NDArray[np.uint8], classifier: Classifier, *, index: int
+) -> NDArray[np.float64]:
+    """Return the log-odds of a class against all others of standardised images, (n,)."""
+    shares = np.clip(classifier.probabilities(standard)[:, index], 1e-12, 1 - 1e-12)
+    odds: NDArray[np.float64] = np.log(shares / (1 - shares))
+    return odds
+
+
+def _grad_cam(standard: NDArray[np.uint8], network: "nn.Module", index: int) -> Heat:
+    # Imported when used: the package is imported where torch is not installed, for serving.
+    import torch  # noqa: PLC0415
+
     network.eval()
     with torch.enable_grad():
-        maps = network.features(to_batch(standard[None])).detach().requires_grad_(True)
-        logits = network.head(maps)
-        index = int(logits.argmax()) if label is None else classes.index(label)
+        maps = network.features(_batch(standard)).detach().requires_grad_(True)  # type: ignore[operator]  # every network has it
+        logits = network.head(maps)  # type: ignore[operator]  # every network has it
         (slopes,) = torch.autograd.grad(logits[0, index], maps)
-    importance = slopes.mean(dim=(2, 3), keepdim=True)  # (1, 128, 1, 1)
-    heat = torch.relu((importance * maps.detach()).sum(dim=1, keepdim=True))  # (1, 1, H/16, W/16)
-    size = [display.shape[0], display.shape[1]]
-    heat = functional.interpolate(heat, size=size, mode="bilinear", align_corners=False)
-    result = heat[0, 0].numpy().astype(np.float64)
-    peak = float(result.max())
-    return np.clip(result / peak, 0, 1) if peak > 0 else np.zeros_like(result)
+    importance = slopes.mean(dim=(2, 3), keepdim=True)  # (1, filters, 1, 1)
+    heat = torch.relu((importance * maps.detach()).sum(dim=1))[0].numpy()  # (h, w)
+    rows, columns = standard.shape[:2]
+    return np.asarray(cv2.resize(heat, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float64)
+
+
+def _batch(standard: NDArray[np.uint8]) -> "Tensor":
+    from medseal.classification.fit import to_batch  # noqa: PLC0415  # needs torch
+
+    return to_batch(standard[None])
+
+
+def _integrated_gradients(standard: NDArray[np.uint8], network: "nn.Module", index: int) -> Heat:
+    """Return the slopes along the way from the image's mean value, times the way."""
+    import torch  # noqa: PLC0415
+
+    network.eval()
+    image = _batch(standard)
+    baseline = image.mean(dim=(2, 3), keepdim=True).expand_as(image)
+    total = torch.zeros_like(image)
+    for step in range(_STEPS):
+        share = (step + 0.5) / _STEPS
+        with torch.enable_grad():
+            point = (baseline + share * (image - baseline)).detach().requires_grad_(True)
+            shares = torch.log_softmax(network(point), dim=1)
+            (slopes,) = torch.autograd.grad(shares[0, index], point)
+        total += slopes / _STEPS
+    spoken = (total * (image - baseline)).sum(dim=1)[0].detach().numpy().astype(np.float64)
+    sigma = _SMOOTHING_SHARE * max(spoken.shape)
+    return np.asarray(cv2.GaussianBlur(np.maximum(spoken, 0), (0, 0), sigma), np.float64)
+
+
+def _occlusion(standard: NDArray[np.uint8], classifier: Classifier, index: int) -> Heat:
+    """Return how far the log-odds fall where a window of the mean value hides the image."""
+    rows, columns = standard.shape[:2]
+    height, width = (max(round(side * _WINDOW_SHARE), 1) for side in (rows, columns))
+    tops, lefts = (
+        np.linspace(0, side - part, _WINDOWS).round().astype(int)
+        for side, part in ((rows, height), (columns, width))
+    )
+    places = [(top, left) for top in tops for left in lefts]
+    covered = np.repeat(standard[None], len(places), axis=0)
+    fill = standard.mean(axis=(0, 1))
+    for number, (top, left) in enumerate(places):
+        covered[number, top : top + height, left : left + width] = fill
+    whole = margins(standard[None], classifier, index=index)[0]
+    falls = whole - margins(covered, classifier, index=index)
+    total, times = np.zeros((rows, columns)), np.zeros((rows, columns))
+    for fall, (top, left) in zip(falls, places, strict=True):
+        total[top : top + height, left : left + width] += fall
+        times[top : top + height, left : left + width] += 1
+    return np.asarray(np.maximum(total / np.maximum(times, 1), 0))
+
+
+def to_display(heat: Heat, display: NDArray[np.uint8], *, config: PreprocessConfig) -> Heat:
+    """Return a heat map of the network input at its place in the image it was made from.
+
+    Parameters
+    ----------
+    heat
+        (config.rows, config.columns).
+    display
+        uint8, (rows, columns) or (rows, columns, 3), before `standardise`.
+    config
+        Says what the network input shows.
+
+    Returns
+    -------
+    ndarray
+        float64, (rows, columns) of `display`; 0 where the network saw nothing of it.
+    """
+    region, (inner_rows, inner_columns) = placement(display, config=config)
+    top, left = (config.rows - inner_rows) // 2, (config.columns - inner_columns) // 2
+    inner = heat[top : top + inner_rows, left : left + inner_columns]
+    height, width = region.bottom - region.top, region.right - region.left
+    box = cv2.resize(inner, (width, height), interpolation=cv2.INTER_LINEAR)
+    rows, columns = display.shape[:2]
+    result = np.zeros((rows, columns))
+    first_row, first_column = max(region.top, 0), max(region.left, 0)
+    last_row, last_column = min(region.bottom, rows), min(region.right, columns)
+    result[first_row:last_row, first_column:last_column] = box[
+        first_row - region.top : last_row - region.top,
+        first_column - region.left : last_column - region.left,
+    ]
+    return np.clip(result, 0, 1)
 
 
 def overlay(
