@@ -56,6 +56,16 @@ class Outcome:
             groups=tuple(g for g, kept in zip(self.groups, chosen, strict=True) if kept),
         )
 
+    def abstention(self) -> dict[str, Any]:
+        """Return ``abstained``, ``coverage`` and ``accuracy_if_not_abstained``."""
+        sure = ~self.abstained
+        right = self.predicted[sure] == self.labels[sure]
+        return {
+            "abstained": int(self.abstained.sum()),
+            "coverage": float(sure.mean()),
+            "accuracy_if_not_abstained": float(right.mean()) if sure.any() else None,
+        }
+
 
 def outcome_of(classifier: Classifier, dataset: Dataset, records: Sequence[Record]) -> Outcome:
     """Return what the model says about the records, by the same way as any other image.
@@ -113,7 +123,7 @@ def score(outcome: Outcome, *, classes: Sequence[str]) -> dict[str, Any]:
         "groups": len(set(outcome.groups)),
         "classes": list(classes),
         "confusion_matrix": matrix.tolist(),
-        **_abstention(outcome),
+        **outcome.abstention(),
         "figures": {name: as_numbers(interval) for name, interval in found.items()},
     }
     if len(classes) > 2:  # noqa: PLR2004  # of two classes the figures say it already
@@ -123,16 +133,6 @@ def score(outcome: Outcome, *, classes: Sequence[str]) -> dict[str, Any]:
             for name, row in zip(classes, rows, strict=True)
         }
     return result
-
-
-def _abstention(outcome: Outcome) -> dict[str, Any]:
-    sure = ~outcome.abstained
-    right = outcome.predicted[sure] == outcome.labels[sure]
-    return {
-        "abstained": int(outcome.abstained.sum()),
-        "coverage": float(sure.mean()),
-        "accuracy_if_not_abstained": float(right.mean()) if sure.any() else None,
-    }
 
 
 def as_numbers(interval: Interval) -> dict[str, float | None]:
@@ -188,6 +188,6 @@ def short_score(outcome: Outcome) -> dict[str, Any]:
     return {
         "images": len(outcome.labels),
         "groups": len(set(outcome.groups)),
-        **_abstention(outcome),
+        **outcome.abstention(),
         "figures": {name: as_numbers(found[name]) for name in _SUBGROUP_FIGURES},
     }
