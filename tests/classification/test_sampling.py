@@ -2,8 +2,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
-from medseal.classification.sampling import balanced_weights, epoch_order
+from medseal.classification.sampling import balanced_weights, epoch_order, label_weights
 
 # Class 0: 80 images of source 0, 10 of source 1; class 1: 6 of source 0, 4 of source 2.
 LABELS = np.array([0] * 90 + [1] * 10)
@@ -52,3 +53,23 @@ def test_weights_balance_classes_and_sources():
         weights[(a == LABELS) & (b == SOURCES)].sum() for a, b in ((0, 0), (0, 1), (1, 0), (1, 2))
     ]
     assert sums == pytest.approx([25] * 4)
+
+
+def test_copies_of_one_image_come_as_often_as_one_image():
+    labels, groups = np.zeros(10, dtype=np.int64), np.array([0] * 8 + [1, 2])
+    order = epoch_order(
+        labels, groups, balance="label-group", count=300, generator=np.random.default_rng(1)
+    )
+    counts = Counter(groups[order].tolist())
+    assert counts == {0: 100, 1: 100, 2: 100}
+
+
+def test_label_weights_give_each_label_the_same_sum():
+    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    weights = label_weights(targets)
+    assert weights.mean().item() == pytest.approx(1)
+    torch.testing.assert_close(weights @ targets, torch.tensor([2.0, 2.0]))
+
+
+def test_label_weights_of_a_single_label_are_even():
+    torch.testing.assert_close(label_weights(torch.tensor([[1.0, 0.0]] * 3)), torch.ones(3))

@@ -33,6 +33,9 @@ class Examples:
         int64, (n,), number of the class.
     sources
         int64, (n,), number of the source; all 0 where none is given.
+    groups
+        int64, (n,), number of the group (patient, lesion, near-duplicates); all different where
+        none is given.
 
     Raises
     ------
@@ -43,6 +46,7 @@ class Examples:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     sources: NDArray[np.int64] = field(default_factory=_no_sources)
+    groups: NDArray[np.int64] = field(default_factory=_no_sources)
 
     def __post_init__(self) -> None:
         shape = self.images.shape
@@ -56,15 +60,22 @@ class Examples:
             raise InputError("a part of the split holds no image: more groups are needed")
         if len(self.sources) == 0:
             object.__setattr__(self, "sources", np.zeros(len(self.labels), dtype=np.int64))
-        if self.sources.dtype != np.int64 or self.sources.shape != self.labels.shape:
-            raise InputError("examples need one int64 source an image")
-        for array in (self.images, self.labels, self.sources):
+        if len(self.groups) == 0:
+            object.__setattr__(self, "groups", np.arange(len(self.labels), dtype=np.int64))
+        _check_numbers("source", self.sources, count=len(self.labels))
+        _check_numbers("group", self.groups, count=len(self.labels))
+        for array in (self.images, self.labels, self.sources, self.groups):
             array.flags.writeable = False
 
     @property
     def channels(self) -> int:
         """1 for grey, 3 for colour images."""
         return 1 if self.images.ndim == _GREY_NDIM else _SAMPLES
+
+
+def _check_numbers(name: str, numbers: NDArray[np.int64], *, count: int) -> None:
+    if numbers.dtype != np.int64 or numbers.shape != (count,):
+        raise InputError(f"examples need one int64 {name} an image")
 
 
 def read_examples(
@@ -92,7 +103,8 @@ def read_examples(
     labels = np.array([dataset.label_index(record) for record in records], dtype=np.int64)
     names = sorted({_source(record) for record in dataset.records})
     sources = np.array([names.index(_source(record)) for record in records], dtype=np.int64)
-    return Examples(images=images, labels=labels, sources=sources)
+    _, groups = np.unique([record.group for record in records], return_inverse=True)
+    return Examples(images=images, labels=labels, sources=sources, groups=groups.astype(np.int64))
 
 
 def _source(record: Record) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from medseal.classification.learner import (
 )
 from medseal.classification.networks import Network
 from medseal.classification.places import place_loss
-from medseal.classification.sampling import Balance, balanced_weights, epoch_order
+from medseal.classification.sampling import Balance, balanced_weights, epoch_order, label_weights
 from medseal.errors import ConfigurationError
 
 __all__ = [
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 LOG_NAME = "log.jsonl"
-SelectBy = Literal["loss", "balanced-loss", "balanced-accuracy"]
+SelectBy = Literal["loss", "balanced-loss", "balanced-accuracy", "last"]
 _LOGGER = logging.getLogger("medseal.train")
 # Images at a time when only logits are wanted; small batches are the fastest on a CPU.
 _EVALUATION_BATCH = 8
@@ -78,7 +78,9 @@ class FitConfig:
     label_smoothing
         Share of the target that is spread over all classes, in [0, 1).
     balance
-        ``none``, ``label`` or ``label-source``: see `medseal.classification.sampling`.
+        ``none``, ``label``, ``label-source`` or ``label-group``: see
+        `medseal.classification.sampling`. With one of them, labels that drawn lesions have
+        changed get equal weights in each batch too.
     images_per_epoch
         0 takes as many as there are.
     ema_decay
@@ -88,7 +90,8 @@ class FitConfig:
         lie; needs `peaks` of the network and `lesion` of the augmentation.
     select_by
         Validation figure by which the best epoch is kept: ``loss``, ``balanced-loss`` or
-        ``balanced-accuracy``, the last two with each class and source of equal weight.
+        ``balanced-accuracy``, both with each class and source of equal weight. ``last`` keeps the
+        last one: right where the validation images cannot show what is wanted.
 
     Raises
     ------
@@ -210,7 +213,7 @@ def train_epoch(
     generator = np.random.default_rng([config.seed, epoch])
     order = epoch_order(
         train.labels,
-        train.sources,
+        train.groups if config.balance == "label-group" else train.sources,
         balance=config.balance,  # type: ignore[arg-type]  # checked by FitConfig
         count=config.images_per_epoch,
         generator=generator,
@@ -230,9 +233,15 @@ def train_epoch(
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
                 maps = network.features(images.to(device))
                 logits = network.head(maps)
-            loss = functional.cross_entropy(
-                logits.float(), targets.to(device), label_smoothing=config.label_smoothing
+            losses = functional.cross_entropy(
+                logits.float(),
+                targets.to(device),
+                reduction="none",
+                label_smoothing=config.label_smoothing,
             )
+            if masks is not None and config.balance != "none":
+                losses = losses * label_weights(targets).to(device)  # drawn lesions shift labels
+            loss = losses.mean()
             if masks is not None and config.place_weight:
                 places = network.local_logits(maps).float()
                 loss = loss + config.place_weight * place_loss(places, masks.to(device))
@@ -294,7 +303,7 @@ def fit(  # noqa: PLR0913  # the six parts of a run
         The folder holds a checkpoint of other settings or data, or the places of lesions shall be
         found where none are drawn.
     """
-    if config.place_weight and not augmentation.lesion:
+    if config.place_weight and not (augmentation.lesion or any(augmentation.retinopathy)):
         raise ConfigurationError("place_weight in [train] needs lesion in [augment]")
     torch.set_num_threads(config.threads)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -307,6 +316,8 @@ def fit(  # noqa: PLR0913  # the six parts of a run
             learner, train, config=config, augmentation=augmentation, epoch=epoch
         )
         loss, accuracy, criterion = _validate(learner.shipped, validation, config.select_by)
+        if config.select_by == "last":
+            criterion = float(-epoch)
         row = EpochRow(
             epoch=epoch,
             train_loss=train_loss,

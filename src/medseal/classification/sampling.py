@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-__all__ = ["Balance", "balanced_weights", "epoch_order"]
+__all__ = ["Balance", "balanced_weights", "epoch_order", "label_weights"]
 
-Balance = Literal["none", "label", "label-source"]
+Balance = Literal["none", "label", "label-source", "label-group"]
 Numbers = NDArray[np.int64]
 
 
@@ -25,10 +27,11 @@ def epoch_order(
     Parameters
     ----------
     labels, sources
-        (n,), of the training images.
+        (n,), of the training images; with ``label-group`` the groups take the place of sources.
     balance
         ``none``: a permutation. ``label``: each class equally often in any stretch of the order.
-        ``label-source``: besides, each source of a class as often as its other sources.
+        ``label-source``: besides, each source of a class as often as its other sources;
+        ``label-group``: each group, so that many copies of one image count as one.
     count
         Images of the epoch; 0 takes n. Beyond n, or in balance, images come again.
     generator
@@ -89,3 +92,22 @@ def balanced_weights(labels: Numbers, sources: Numbers) -> NDArray[np.float64]:
             weights[inside & (sources == source)] = 1 / (len(present) * count)
     result: NDArray[np.float64] = weights * (len(labels) / weights.sum())
     return result
+
+
+def label_weights(targets: Tensor) -> Tensor:
+    """Return weights that give each label of a batch the same sum.
+
+    Parameters
+    ----------
+    targets
+        float32, (B, classes), the share of each class.
+
+    Returns
+    -------
+    Tensor
+        float32, (B,), mean 1.
+    """
+    totals = targets.sum(dim=0)
+    inverse = torch.where(totals > 0, 1 / totals.clamp(min=1e-6), torch.zeros_like(totals))
+    weights: Tensor = targets @ inverse
+    return weights * (len(targets) / weights.sum())
