@@ -190,3 +190,8 @@ def test_the_loss_of_places_is_added_where_lesions_are_drawn():
 def test_places_need_lesions(tmp_path):
     with pytest.raises(ConfigurationError, match="needs lesion"):
         run(tmp_path, place_weight=1.0)
+
+
+def test_the_last_epoch_is_kept_where_asked_for(tmp_path):
+    _, state = run(tmp_path, max_epochs=3, select_by="last", learning_rate=0.5)
+    assert state.best_row.epoch == 3
