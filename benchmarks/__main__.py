@@ -26,8 +26,9 @@ NAMES = (
     "crash",
     "watermark",
     "classification",
+    "gan",
 )
-NEED_DATA = frozenset({"watermark", "classification"})
+NEED_DATA = frozenset({"watermark", "classification", "gan"})
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 _HEAD = """# Results
 
