@@ -16,6 +16,8 @@ method = "linear-svm"
 dataset = "brain-mri"
 limits = "none known"
 """
+CNN = GOOD.replace("linear-svm", "five-layer-cnn")
+BOTH = GOOD.replace("linear-svm", "ensemble")
 
 
 def read_card(path):
@@ -78,6 +80,23 @@ def test_left_out_settings_keep_their_defaults(tmp_path):
         (GOOD + "[train]\nbatch_size = true", "must be of type int"),
         (GOOD + "[svm]\ncosts = ['a']", "must be of type float"),
         (GOOD + "[preprocess]\nrows = 0", "must be 1 to 4096"),
+        (GOOD + "[network]\nrows = 64", r"\[network\] has no setting rows"),
+        (GOOD + "[train]\nschedule = 'steps'", "schedule must be one of constant, cosine"),
+        (GOOD + "[train]\nbalance = 'all'", "balance must be one of none, label, label-source"),
+        (GOOD + "[train]\nselect_by = 'luck'", "select_by must be one of loss"),
+        (GOOD + "[train]\nema_decay = 1.0", "ema_decay must lie in"),
+        (GOOD + "[train]\nlayer_decay = 0.0", "layer_decay lies in"),
+        (GOOD + "[storage]\nprecision = 'int4'", "precision must be one of"),
+        (GOOD + "[calibration]\npenalty = 0.0", "penalty in .calibration. must be positive"),
+        (GOOD + "[data]\nwithout = 'kaggle'", "must be of type tuple"),
+        (GOOD + "[initial]\nweights = 'resnet50-pretrained'", "linear-svm has no initial weights"),
+        (CNN + "[initial]\nweights = './a.pth'", "sha256 goes with the path"),
+        (CNN + "[initial]\nweights = 'a'\nsha256 = '" + "0" * 64 + "'", "goes with the path"),
+        (CNN + "[initial]\nweights = './a.pth'\nsha256 = 'abc'", "64 hexadecimal digits"),
+        (GOOD + "[ensemble]\nmembers = ['a', 'b']", "members go with method"),
+        (BOTH, "members go with method"),
+        (BOTH + "[ensemble]\nmembers = ['a', 'a']", "members stand once each"),
+        (BOTH + "[ensemble]\nmembers = ['../a']", "members are model ids"),
         ("id = ", "not valid TOML"),
     ],
 )

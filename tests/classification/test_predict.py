@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -7,12 +8,17 @@ from medseal import weights
 from medseal.classification import Classifier, load, load_folder
 from medseal.classification.predict import classifier_from
 from medseal.datasets import ct_phantom, mr_phantom
-from medseal.errors import ModelMismatchError, UnknownModelError, WeightsError
+from medseal.errors import (
+    DigestMismatchError,
+    ModelMismatchError,
+    UnknownModelError,
+    WeightsError,
+)
 from medseal.imaging import display_values
 from medseal.imaging.preprocess import standardise
 
 
-@pytest.fixture(params=["trained", "trained_svm"])
+@pytest.fixture(params=["trained", "trained_svm", "trained_ensemble"])
 def classifier(request) -> Classifier:
     return load_folder(request.getfixturevalue(request.param).folder)
 
@@ -135,3 +141,64 @@ def test_shipped_models_work(model_id):
 
 def test_shipped_network_is_the_default_for_tumours_in_mr():
     assert weights.default_for("tumour", "MR") == "five-layer-cnn-brain-mri"
+
+
+def test_colour_image_is_refused_by_a_model_for_grey_ones(classifier):
+    colour = np.zeros((1, 64, 64, 3), np.uint8)
+    colour[..., 0] = 200
+    image = slices(1)[0].with_stored_values(colour, bits_stored=8, photometric_interpretation="RGB")
+    with pytest.raises(ModelMismatchError, match="made for grey images, this one is in colour"):
+        classifier.predict([image])
+    grey = np.repeat(colour[..., :1], 3, axis=3)
+    stored_as_colour = image.with_stored_values(grey)
+    assert len(classifier.predict([stored_as_colour])) == 1
+
+
+def test_grey_image_is_refused_by_a_model_for_colour(trained_colour):
+    classifier = load_folder(trained_colour.folder)
+    with pytest.raises(ModelMismatchError, match="made for colour images, this one is grey"):
+        classifier.predict(slices(1))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((1, 64, 64), np.float32),
+        np.zeros((1, 32, 64), np.uint8),
+        np.zeros((1, 64, 64, 3), np.uint8),
+        np.zeros((0, 64, 64), np.uint8),
+    ],
+)
+def test_arrays_that_are_not_standardised_are_refused(trained, images):
+    with pytest.raises(ModelMismatchError, match="standardise them with its settings"):
+        load_folder(trained.folder).logits(images)
+
+
+def test_mirrored_image_gets_the_same_answer(trained_colour):
+    classifier = load_folder(trained_colour.folder)
+    images = np.random.default_rng(3).integers(0, 255, (2, 32, 32, 3)).astype(np.uint8)
+    np.testing.assert_allclose(
+        classifier.logits(images), classifier.logits(images[:, :, ::-1].copy()), atol=1e-4
+    )
+
+
+def test_ensemble_averages_what_its_members_say(trained_ensemble):
+    both = load_folder(trained_ensemble.folder)
+    image = slices(1)[0]
+    parts = [member.predict([image])[0].probabilities["tumour"] for member in both.members]
+    mean = float(np.dot(both.shares, parts))
+    raw = dataclasses.replace(
+        both, card=dataclasses.replace(both.card, calibration={"temperature": 1.0})
+    )
+    assert raw.predict([image])[0].probabilities["tumour"] == pytest.approx(mean, abs=1e-6)
+
+
+def test_changed_member_is_refused(trained_ensemble, tmp_path):
+    parent = trained_ensemble.folder.parent
+    for name in ("tiny-both", "tiny-cnn", "tiny-svm"):
+        shutil.copytree(parent / name, tmp_path / name)
+    card, tensors = weights.load_folder(tmp_path / "tiny-svm")
+    changed = {name: np.array(tensor) * 2 for name, tensor in tensors.items()}
+    weights.save(tmp_path, card=card, tensors=changed)
+    with pytest.raises(DigestMismatchError, match="not the model that the ensemble was made of"):
+        load_folder(tmp_path / "tiny-both")

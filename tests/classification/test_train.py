@@ -80,3 +80,70 @@ def test_empty_folder_is_refused(tmp_path, trained):
             data_dir=tmp_path / "data",
             output_dir=tmp_path / "out",
         )
+
+
+def test_colour_and_three_classes(trained_colour):
+    card, tensors = weights.load_folder(trained_colour.folder)
+    assert card.classes == ("normal", "benign", "malignant")
+    assert dict(card.network) == {"dropout": 0.1, "mirror": True}
+    assert card.training["left_out"] == ["elsewhere"]
+    assert card.training["sources"] == ["here", "there"]
+    assert tensors["stem.0.weight"].dtype == "int8"
+    assert card.training["storage"]["precision"] == "int8"
+    assert card.metrics["accuracy"][0] >= 0.8
+    assert card.metrics["left_out"]["images"] == 39
+    assert card.metrics["left_out"]["accuracy"][0] >= 0.8
+    assert len(card.calibration["offsets"]) == 3
+    assert sum(card.calibration["offsets"]) == pytest.approx(0, abs=1e-9)
+
+
+def test_left_out_source_is_in_no_part(trained_colour, colour_folder):
+    whole = read_dataset("ct-lung", colour_folder)
+    outside = {r.path for r in whole.restrict(sources=["elsewhere"]).records}
+    split = Split.read(trained_colour.run_folder / SPLIT_NAME)
+    used = {name for part in ("train", "validation", "test") for name in split.names(part)}
+    assert len(outside) == 39
+    assert not used & outside
+
+
+def test_without_the_test_the_figures_are_of_validation(brain_folder, tmp_path, trained_svm):
+    config = trained_svm.folder.parent / "config.toml"
+    result = train(config, data_dir=brain_folder, output_dir=tmp_path, test=False)
+    card = weights.read_card(result.folder)
+    assert card.metrics["part"] == "validation"
+    assert card.metrics["images"] == card.training["validation_images"]
+
+
+def test_ensemble_is_not_worse_than_its_members_on_validation(trained_ensemble):
+    card, tensors = weights.load_folder(trained_ensemble.folder)
+    assert card.network["members"] == ["tiny-cnn", "tiny-svm"]
+    for name, digest in zip(card.network["members"], card.network["sha256"], strict=True):
+        member = weights.read_card(trained_ensemble.folder.parent / name)
+        assert member.sha256.value.hex() == digest
+    assert tensors["shares"].sum() == pytest.approx(1)
+    notes = card.training
+    assert notes["validation_accuracy"] >= max(notes["validation_accuracy_alone"].values())
+
+
+def test_member_of_another_split_is_refused(trained_ensemble, brain_folder):
+    text = (trained_ensemble.folder.parent / "config.toml").read_text()
+    path = trained_ensemble.folder.parent / "other.toml"
+    path.write_text(text.replace("[ensemble]", "split_seed = 2\n[ensemble]"))
+    with pytest.raises(ConfigurationError, match="tiny-cnn was trained on another split"):
+        train(path, data_dir=brain_folder, output_dir=trained_ensemble.folder.parent)
+
+
+def test_empty_class_is_refused(brain_folder, tmp_path, trained_svm):
+    lines = (brain_folder / "MANIFEST.csv").read_text().splitlines()
+    for name in brain_folder.glob("*.png"):
+        (tmp_path / name.name).write_bytes(name.read_bytes())
+    healthy = [line for line in lines[1:] if "no_tumour" in line]
+    sick = [line for line in lines[1:] if "no_tumour" not in line]
+    kept = [lines[0], *healthy, sick[0]]
+    (tmp_path / "MANIFEST.csv").write_text("\n".join(kept) + "\n")
+    with pytest.raises(InputError, match=r"no image of class tumour in the \w+ part"):
+        train(
+            trained_svm.folder.parent / "config.toml",
+            data_dir=tmp_path,
+            output_dir=tmp_path / "out",
+        )

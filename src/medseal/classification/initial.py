@@ -24,6 +24,8 @@ from medseal.weights.store import CARD_NAME
 __all__ = ["Start", "first_network", "model_folder"]
 
 _EFFICIENTNET_LITE0 = "efficientnet-lite0"
+# Of batch normalisation; it decides nothing here, and files differ in whether they have it.
+_COUNTER = "num_batches_tracked"
 # Layers that belong to the classes of the foreign data, not to ours.
 _HEADS = ("output.", "fc.", "classifier.", "dense1.", "dense2.")
 
@@ -100,13 +102,11 @@ def _start(config: TrainConfig, *, config_dir: Path, output_dir: Path) -> Start:
 def _load(network: Network, start: Start, *, name: str) -> None:
     """Bring the tensors of all stages into the network; its own head stays as drawn."""
     own = network.state_dict()
-    stages = {key for key in own if not key.startswith(_HEADS)}
-    missing = sorted(
-        key for key in stages if key not in start.tensors and not key.endswith("batches_tracked")
-    )
+    stages = {key for key in own if not key.startswith(_HEADS) and not key.endswith(_COUNTER)}
+    missing = sorted(stages - set(start.tensors))
     if missing:
         raise ConfigurationError(f"{name} holds weights of another network: it has no {missing[0]}")
-    for key in sorted(stages & set(start.tensors)):
+    for key in sorted(stages):
         tensor = torch.tensor(np.asarray(start.tensors[key]))
         if tensor.shape != own[key].shape:
             raise WeightsError(

@@ -33,23 +33,23 @@ def pretrained():
         for name, value in tensors.items()
     }
     reference.load_state_dict(renamed)
-    return network.double(), reference.double()
+    return network, reference
 
 
 def test_equals_the_reference(pretrained):
     network, reference = pretrained
-    images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(3)).double()
+    images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(3))
     scaled = (images * 255 - 127) / 128  # what the Lite variants were trained with
     with torch.inference_mode():
-        torch.testing.assert_close(network(images), reference(scaled), atol=1e-10, rtol=0)
+        torch.testing.assert_close(network(images), reference(scaled), atol=1e-4, rtol=0)
         torch.testing.assert_close(
-            network.features(images), reference.extract_features(scaled), atol=1e-10, rtol=0
+            network.features(images), reference.extract_features(scaled), atol=1e-4, rtol=0
         )
 
 
 def test_grey_is_colour_with_equal_samples(pretrained):
     network, _ = pretrained
-    grey = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(4)).double()
+    grey = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(4))
     with torch.inference_mode():
         torch.testing.assert_close(network(grey), network(grey.expand(-1, 3, -1, -1)))
 

@@ -71,7 +71,7 @@ def test_card_names_what_is_not_default():
         ({"classes": 1}, "two classes"),
         ({"dropout": 1.0}, "dropout in"),
         ({"width": 0.0}, "width must lie"),
-        ({"freeze_stages": -1}, "freeze_stages from 0"),
+        ({"freeze_stages": -1}, "from 0"),
     ],
 )
 def test_impossible_settings_are_refused(wrong, message):
