@@ -136,6 +136,16 @@ def test_a_card_of_earlier_settings_keeps_its_words():
     assert PreprocessConfig(crop="disc").to_dict() == CONFIG.to_dict() | {"crop": "disc"}
 
 
+@given(
+    hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3))), st.data()
+)
+def test_every_step_takes_an_image_of_any_size(image, data):
+    config = PreprocessConfig(**STEPS | data.draw(st.sampled_from(SETTINGS)))
+    result = standardise(image, config=config)
+    assert result.shape == (96, 128, 3)
+    assert result.dtype == np.uint8
+
+
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("colour", [True, False])
 def test_each_step_keeps_the_size_and_changes_the_image(setting, colour):
