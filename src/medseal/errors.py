@@ -4,6 +4,7 @@ Each class carries the exit code of the command line. A message is one line, say
 and what to do next, and never holds stored values, keys, passphrases or a person's name.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DamagedLedgerError",
     "DeidentificationError",
     "DigestMismatchError",
+    "ExportRefusedError",
     "FingerprintError",
     "HeaderAuthenticationError",
     "HeaderFormatError",
@@ -177,6 +179,20 @@ class FingerprintError(VerificationError):
 
 class WeightsError(VerificationError):
     """Weights differ from the digest on their card, or the card is malformed."""
+
+
+class ExportRefusedError(VerificationError):
+    """An exported model decides otherwise than the trained one, so it was not written.
+
+    Attributes
+    ----------
+    evidence
+        What the export gate found: number of images, changed decisions, figures before and after.
+    """
+
+    def __init__(self, message: str, *, evidence: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.evidence = evidence
 
 
 class LedgerError(VerificationError):

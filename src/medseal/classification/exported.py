@@ -24,9 +24,9 @@ __all__ = [
     "MODEL_NAME",
     "RECORD_NAME",
     "Engine",
+    "ExportRecord",
     "ExportedModel",
     "Precision",
-    "Record",
     "is_exported",
     "metadata_of",
     "onnx_metadata",
@@ -62,7 +62,7 @@ _MAX_VARINT_BYTES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class ExportRecord:
     """Contents of ``export.json``.
 
     Attributes
@@ -85,7 +85,7 @@ class Record:
     card_sha256: Digest
     model_sha256: Digest
     precision: Precision
-    gates: Mapping[str, Mapping[str, JsonValue]]
+    gates: Mapping[Engine, Mapping[str, JsonValue]]
     reduced: Mapping[str, JsonValue] | None
     facts: Mapping[str, JsonValue]
 
@@ -107,7 +107,7 @@ class ExportedModel:
     """
 
     card: Card
-    record: Record
+    record: ExportRecord
     preprocess: PreprocessConfig
     network: bytes
 
@@ -207,7 +207,7 @@ def metadata_of(card: Card, *, card_sha256: Digest, precision: Precision) -> dic
     }
 
 
-def write_record(record: Record) -> bytes:
+def write_record(record: ExportRecord) -> bytes:
     """Return the record as canonical JSON; `parse_record` gives an equal record back."""
     return canonical_json(
         {
@@ -223,7 +223,7 @@ def write_record(record: Record) -> bytes:
     )
 
 
-def parse_record(data: bytes, *, name: str) -> Record:
+def parse_record(data: bytes, *, name: str) -> ExportRecord:
     """Return the record in `data`.
 
     Raises
@@ -241,7 +241,7 @@ def parse_record(data: bytes, *, name: str) -> Record:
             set(gates) <= set(get_args(Engine)) and value["precision"] in get_args(Precision)
         ):
             raise WeightsError(f"{name}: {RECORD_NAME} names an unknown engine or precision")
-        return Record(
+        return ExportRecord(
             model_id=str(value["model_id"]),
             card_sha256=Digest.parse(value["card_sha256"]),
             model_sha256=Digest.parse(value["model_sha256"]),

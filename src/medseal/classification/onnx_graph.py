@@ -1,0 +1,141 @@
+"""From a trained network to an ONNX graph: bytes in, logits out, quantised where asked for."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medseal.classification.classifier import Classifier
+from medseal.classification.exported import MAX_MODEL_BYTES
+from medseal.errors import ConfigurationError, WeightsError
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["OPSET", "quantised", "serialised", "to_onnx"]
+
+OPSET = 20
+_INPUT, _OUTPUT = "images", "logits"
+# Traced with two images, so that the number of images stays open.
+_TRACED = 2
+_WHITE_LEVEL = 255.0
+
+
+class _Served(nn.Module):
+    """The network with the last step of `preprocess` before it: bytes in, logits out."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        scaled = images.to(torch.float32) / _WHITE_LEVEL
+        colour = images.dim() == 4  # noqa: PLR2004  # (B, H, W, 3)
+        batch = scaled.permute(0, 3, 1, 2) if colour else scaled.unsqueeze(1)  # (B, C, H, W)
+        logits: Tensor = self.network(batch)  # (B, classes)
+        return logits
+
+
+def to_onnx(classifier: Classifier) -> "onnx.ModelProto":
+    """Return the network as an ONNX graph from standardised images to logits.
+
+    Raises
+    ------
+    ConfigurationError
+        The model has no network, or the exporter is not installed.
+    """
+    if classifier.network is None:
+        raise ConfigurationError(f"{classifier.card.id} has no network that could be exported")
+    config = classifier.preprocess
+    shape = (_TRACED, config.rows, config.columns, *((3,) if config.colour else ()))
+    example = torch.zeros(shape, dtype=torch.uint8)
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                _Served(classifier.network).eval(),
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=[_INPUT],
+                output_names=[_OUTPUT],
+                verbose=False,
+            )
+        except ImportError as error:
+            raise ConfigurationError(
+                "onnx and onnxscript are needed: pip install 'medseal[export]'"
+            ) from error
+    if program is None:
+        raise ConfigurationError(f"{classifier.card.id} cannot be exported to ONNX")
+    return program.model_proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' progress and their regret about torchvision off the terminal."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "nncf", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def quantised(graph: "onnx.ModelProto", images: NDArray[np.uint8] | None) -> "onnx.ModelProto":
+    """Return the graph with weights and activations of 8 bits, scales fitted to `images`.
+
+    Parameters
+    ----------
+    graph
+        As `to_onnx` returns it.
+    images
+        Standardised training images, (n, rows, columns) or (n, rows, columns, 3).
+
+    Raises
+    ------
+    ConfigurationError
+        No images, or NNCF is not installed.
+    """
+    if images is None or len(images) == 0:
+        raise ConfigurationError("int8 needs training images to fit its scales on")
+    try:
+        import nncf  # noqa: PLC0415  # optional
+    except ImportError as error:
+        raise ConfigurationError("nncf is needed: pip install 'medseal[export]'") from error
+    inputs = [{_INPUT: images[i : i + 1]} for i in range(len(images))]
+    with _quiet():
+        quantised: onnx.ModelProto = nncf.quantize(
+            graph,
+            nncf.Dataset(inputs),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(inputs),
+        )
+    return quantised
+
+
+def serialised(graph: "onnx.ModelProto", metadata: dict[str, str], *, name: str) -> bytes:
+    """Return the bytes of the ONNX file with its metadata.
+
+    Raises
+    ------
+    WeightsError
+        More than `MAX_MODEL_BYTES`.
+    """
+    import onnx  # noqa: PLC0415  # optional; `to_onnx` has said if it is missing
+
+    onnx.helper.set_model_props(graph, metadata)
+    data = bytes(graph.SerializeToString())
+    if len(data) > MAX_MODEL_BYTES:
+        raise WeightsError(f"{name}: the exported network exceeds {MAX_MODEL_BYTES} bytes")
+    return data
