@@ -11,6 +11,7 @@ from medseal.classification.examples import Examples
 from medseal.classification.fit import (
     LOG_NAME,
     FitConfig,
+    channels_last,
     fit,
     learner_for,
     logits_of,
@@ -195,3 +196,13 @@ def test_places_need_lesions(tmp_path):
 def test_the_last_epoch_is_kept_where_asked_for(tmp_path):
     _, state = run(tmp_path, max_epochs=3, select_by="last", learning_rate=0.5)
     assert state.best_row.epoch == 3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_maps_of_the_first_layer_lie_channels_last(channels):
+    images = torch.rand(2, channels, 32, 32)
+    moved = channels_last(images)
+    assert torch.equal(moved, images)
+    network = build("five-layer-cnn", NetworkConfig(rows=32, columns=32, channels=channels), seed=1)
+    maps = network.block1[0](moved)
+    assert maps.is_contiguous(memory_format=torch.channels_last)

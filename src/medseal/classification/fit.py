@@ -34,6 +34,7 @@ __all__ = [
     "LOG_NAME",
     "FitConfig",
     "Learner",
+    "channels_last",
     "fit",
     "learner_for",
     "logits_of",
@@ -167,6 +168,17 @@ def to_batch(images: NDArray[np.uint8]) -> Tensor:
     return batch.unsqueeze(1) if batch.ndim == _GREY_NDIM else batch.permute(0, 3, 1, 2)
 
 
+def channels_last(images: Tensor) -> Tensor:
+    """Return the batch with the channels of a place side by side, (B, channels, H, W).
+
+    One channel lies so in either order, but torch takes the usual strides of such a batch for the
+    other order, and all maps of the first layers with it: half the speed of training on a CPU.
+    """
+    if images.shape[1] == 1:
+        return images.squeeze(1).unsqueeze(3).permute(0, 3, 1, 2)
+    return images.contiguous(memory_format=torch.channels_last)
+
+
 def _device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
@@ -190,7 +202,9 @@ def logits_of(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
     device = _device_of(network)
     with torch.inference_mode():
         parts = [
-            network(to_batch(images[start : start + _EVALUATION_BATCH]).to(device)).cpu()
+            network(
+                channels_last(to_batch(images[start : start + _EVALUATION_BATCH])).to(device)
+            ).cpu()
             for start in range(0, len(images), _EVALUATION_BATCH)
         ]
     return torch.cat(parts)
@@ -231,7 +245,7 @@ def train_epoch(
                 to_batch(train.images[chosen]), targets, config=augmentation, generator=generator
             )
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
-                maps = network.features(images.to(device))
+                maps = network.features(channels_last(images).to(device))
                 logits = network.head(maps)
             losses = functional.cross_entropy(
                 logits.float(),

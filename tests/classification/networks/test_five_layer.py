@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -59,3 +61,20 @@ def test_shipped_weights_fit_and_say_what_they_said():
     classifier = load("five-layer-cnn-brain-mri")
     ramp = np.linspace(0, 255, 224 * 224).reshape(1, 224, 224).astype(np.uint8)
     np.testing.assert_allclose(classifier.logits(ramp), [[-0.4872047, 0.4957121]], atol=1e-4)
+
+
+def test_pooling_before_the_relu_changes_nothing():
+    network = FiveLayerCNN(NetworkConfig(rows=64, columns=64)).block1
+    paper = torch.nn.Sequential(
+        copy.deepcopy(network[0]), copy.deepcopy(network[1]), torch.nn.ReLU(), torch.nn.MaxPool2d(2)
+    )
+    # Few levels, so that many windows hold equal maxima and many hold nothing positive.
+    images = torch.randint(0, 3, (4, 1, 64, 64)).float()
+    results = [block(images) for block in (network, paper)]
+    assert torch.equal(*results)
+    for result in results:
+        (result * torch.linspace(-1, 1, result.numel()).view_as(result)).sum().backward()
+    pairs = list(zip(network.parameters(), paper.parameters(), strict=True))
+    assert len(pairs) == 4
+    for one, other in pairs:
+        torch.testing.assert_close(one.grad, other.grad)
