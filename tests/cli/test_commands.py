@@ -286,7 +286,13 @@ def test_doctor_lists_what_works(medseal: Run) -> None:
     assert any("JPEG 2000" in name for name in names)
 
 
-@pytest.mark.parametrize("arguments", [["classify", "x.png"], ["train", "x", "--data", "."]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["classify", "x.png", "--model", "five-layer-cnn-brain-mri"],
+        ["train", "x", "--data", "."],
+    ],
+)
 def test_without_the_extra_a_command_says_what_to_install(arguments: list[str]) -> None:
     script = (
         "import sys\nsys.modules['torch'] = None\n"

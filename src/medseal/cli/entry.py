@@ -32,6 +32,7 @@ COMMANDS = {
     "cipher": "Encrypt a plain file as a sealed package, and decrypt it.",
     "train": "Train a model from a configuration.",
     "evaluate": "Evaluate a model on a labelled folder.",
+    "export": "Export a model for a fast runtime, behind an accuracy gate.",
     "data": "Audit labelled images before training, and write their split.",
     "benchmark": "Run one of the measurements of a source checkout.",
     "doctor": "Check codecs, optional parts, models and the workspace.",

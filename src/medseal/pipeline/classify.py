@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal import weights
-from medseal.classification import Classifier, Prediction, explain, load, overlay
+from medseal.classification import Classifier, Prediction, explain, overlay
+from medseal.classification.runtime import open_model
 from medseal.digest import canonical_json
-from medseal.errors import ModelMismatchError, UnknownModelError
+from medseal.errors import ConfigurationError, ModelMismatchError, UnknownModelError
 from medseal.imaging import MedicalImage, display_values, encode, read_bytes, values_digest
 from medseal.imaging.files import check_output, read_file, write_file
+from medseal.imaging.reduced import needed_size, read_reduced
 from medseal.ledger import EventKind
 from medseal.pipeline.access import authorize, find_image
 from medseal.pipeline.dicom_results import (
@@ -45,10 +47,16 @@ class ClassifyOutcome:
     receipt
         Path of the receipt that binds image, model and result; None for a plain file outside any
         workspace.
+    runtime
+        What computed it, for example ``openvino bf16``.
+    reduced_by
+        Factor by which the sides of the decoded image were smaller than those of the stored one.
     """
 
     prediction: Prediction
     receipt: Path | None
+    runtime: str
+    reduced_by: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +125,7 @@ def classify_image(
     files.check()
     opened = unseal(workspace, record)
     if classifier is None:
-        classifier = load(default_model(opened.image))
+        classifier = open_model(default_model(opened.image))
     [prediction] = classifier.predict([opened.image])
     written = _documents(opened.data, opened.image, classifier, prediction, files=files)
     # The use is on the ledger before a result leaves.
@@ -127,7 +135,8 @@ def classify_image(
         subject=record.commitment,
         details={
             "model": prediction.model_id,
-            "model_digest": str(classifier.card.sha256),
+            "model_digest": str(classifier.digest),
+            "runtime": classifier.runtime,
             "result": f"sha256:{_keyed_result(workspace, prediction)}",
             **{
                 kind: f"sha256:{workspace.keys.result(content)}"
@@ -136,29 +145,70 @@ def classify_image(
         },
     )
     _write(written)
-    return ClassifyOutcome(prediction=prediction, receipt=receipt)
+    return ClassifyOutcome(prediction=prediction, receipt=receipt, runtime=classifier.runtime)
 
 
 def classify_file(
-    file: Path, *, classifier: Classifier | None = None, files: ResultFiles = _NO_FILES
+    file: Path,
+    *,
+    classifier: Classifier | None = None,
+    files: ResultFiles = _NO_FILES,
+    reduced: bool = False,
 ) -> ClassifyOutcome:
     """Classify a plain file, outside any workspace and without a receipt.
+
+    Parameters
+    ----------
+    file
+        Any image file.
+    classifier
+        A loaded model; the default one for the image's modality when None.
+    files
+        What to write besides.
+    reduced
+        Whether a large JPEG or JPEG 2000 image is decoded at reduced size. Others are decoded in
+        full, as the outcome says. Needs a classifier whose export gate measured it.
 
     Raises
     ------
     InputError
         The file cannot be read.
     ModelMismatchError
-        The image is not of the kind the model was made for.
+        The image is not of the kind the model was made for, or was not gated for reduced decoding.
+    ConfigurationError
+        Reduced decoding without a named model, or with files that show the whole image.
     """
     files.check()
     data = read_file(file)
+    if reduced:
+        if classifier is None or files != _NO_FILES:
+            raise ConfigurationError(
+                "reduced decoding needs a named model, and writes no explanation and no DICOM file"
+            )
+        found = _classify_reduced(data, classifier, name=str(file))
+        if found is not None:
+            return found
     image = read_bytes(data, name=str(file))
     if classifier is None:
-        classifier = load(default_model(image))
+        classifier = open_model(default_model(image))
     [prediction] = classifier.predict([image])
     _write(_documents(data, image, classifier, prediction, files=files))
-    return ClassifyOutcome(prediction=prediction, receipt=None)
+    return ClassifyOutcome(prediction=prediction, receipt=None, runtime=classifier.runtime)
+
+
+def _classify_reduced(data: bytes, classifier: Classifier, *, name: str) -> ClassifyOutcome | None:
+    """Return the outcome from a decoding at reduced size, or None where that is not possible."""
+    rows, columns = needed_size(classifier.preprocess)
+    image = read_reduced(data, rows=rows, columns=columns, name=name)
+    if image is None:
+        return None
+    [prediction] = classifier.predict([image])
+    return ClassifyOutcome(
+        prediction=prediction,
+        receipt=None,
+        runtime=classifier.runtime,
+        reduced_by=image.factor,
+    )
 
 
 def default_model(image: MedicalImage) -> str:
