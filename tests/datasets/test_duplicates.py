@@ -39,9 +39,22 @@ def test_chains_become_one_cluster():
     assert len(set(near_duplicate_groups([chain[0], chain[-1]]))) == 2
 
 
-def test_flat_images_are_no_copies_of_anything():
+def test_flat_images_are_copies_of_their_equals_only():
     assert near_duplicate_groups([]) == []
-    flat = np.full((40, 40), 9, np.uint8)
-    assert near_duplicate_groups([flat, picture(1), flat]) == [
-        "cluster-0", "cluster-1", "cluster-2"
+    flat = [np.full((40, 40), value, np.uint8) for value in (9, 9, 10)]
+    assert near_duplicate_groups([flat[0], picture(1), *flat[1:]]) == [
+        "cluster-0", "cluster-1", "cluster-0", "cluster-3"
     ]  # fmt: skip
+
+
+def test_an_aperture_makes_no_copies():
+    y, x = np.mgrid[:96, :96]
+    inside = (y - 48) ** 2 + (x - 48) ** 2 < 44**2
+    generator = np.random.default_rng(0)
+    images = [
+        np.where(inside, 150 + generator.normal(0, 5, (96, 96)), 0).astype(np.uint8)
+        for _ in range(12)
+    ]
+    thumbnails = [image.reshape(32, 3, 32, 3).mean(axis=(1, 3)).ravel() for image in images]
+    assert np.corrcoef(thumbnails[:2])[0, 1] > 0.985
+    assert len(set(near_duplicate_groups(images))) == 12

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.datasets.audit import traces
-from medseal.datasets.audit.copies import SIDE, thumbnail
+from medseal.datasets.copies import SIDE, thumbnail
 from medseal.datasets.loader import Dataset, Record
 from medseal.errors import MedsealError
 from medseal.imaging import display_values

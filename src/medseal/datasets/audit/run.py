@@ -15,9 +15,9 @@ from medseal.datasets.audit.confounding import (
     source_findings,
     trace_rows,
 )
-from medseal.datasets.audit.copies import find_copies
 from medseal.datasets.audit.findings import Audit, CopyPair, Finding, Level
 from medseal.datasets.audit.measure import FLAWS, Measured, Progress, measure
+from medseal.datasets.copies import find_copies
 from medseal.datasets.loader import Dataset, Record
 from medseal.errors import InputError
 

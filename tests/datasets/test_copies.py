@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from medseal.datasets.audit.copies import SIDE, find_copies, thumbnail
+from medseal.datasets.copies import SIDE, find_copies, thumbnail
 
 
 def scene(seed, side=192):
