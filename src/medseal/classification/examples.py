@@ -1,12 +1,13 @@
 """Standardised images of a data set with their classes and sources, in memory for training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medseal.datasets import Dataset, Record
+from medseal.datasets.volumes import slice_numbers
 from medseal.errors import ImageMismatchError, InputError
 from medseal.imaging import display_values
 from medseal.imaging.preprocess import PreprocessConfig, standardise
@@ -81,7 +82,7 @@ def _check_numbers(name: str, numbers: NDArray[np.int64], *, count: int) -> None
 def read_examples(
     dataset: Dataset, records: Sequence[Record], *, config: PreprocessConfig
 ) -> Examples:
-    """Return the first frame of each record, standardised.
+    """Return the records standardised, of volumes `MAX_SLICES` slices each.
 
     The number of a source is its place among all sources and sub-collections of the data set.
 
@@ -93,18 +94,35 @@ def read_examples(
     shape = (
         (config.rows, config.columns, _SAMPLES) if config.colour else (config.rows, config.columns)
     )
-    images = np.empty((len(records), *shape), dtype=np.uint8)
-    for index, record in enumerate(records):
-        display = display_values(dataset.read(record))
-        try:
-            images[index] = standardise(display, config=config)
-        except ImageMismatchError as error:
-            raise ImageMismatchError(f"{record.path}: {error}") from error
+    owners: list[int] = []
+    images: NDArray[np.uint8] = np.fromiter(
+        _slices(dataset, records, config=config, owners=owners), dtype=np.dtype((np.uint8, shape))
+    )
+    owner = np.array(owners, dtype=np.int64)
     labels = np.array([dataset.label_index(record) for record in records], dtype=np.int64)
     names = sorted({_source(record) for record in dataset.records})
     sources = np.array([names.index(_source(record)) for record in records], dtype=np.int64)
     _, groups = np.unique([record.group for record in records], return_inverse=True)
-    return Examples(images=images, labels=labels, sources=sources, groups=groups.astype(np.int64))
+    return Examples(
+        images=images,
+        labels=labels[owner],
+        sources=sources[owner],
+        groups=groups[owner].astype(np.int64),
+    )
+
+
+def _slices(
+    dataset: Dataset, records: Sequence[Record], *, config: PreprocessConfig, owners: list[int]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield standardised slices, and note in `owners` the place of the record of each."""
+    for place, record in enumerate(records):
+        image = dataset.read(record)
+        for frame in slice_numbers(image.frames):
+            owners.append(place)
+            try:
+                yield standardise(display_values(image, frame=frame), config=config)
+            except ImageMismatchError as error:
+                raise ImageMismatchError(f"{record.path}: {error}") from error
 
 
 def _source(record: Record) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Was an image trained on: by the training split, its digest, a near-duplicate, its source."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from medseal.datasets.copies import DUPLICATE_CORRELATION
 from medseal.datasets.split import PARTS, Part
 from medseal.errors import ConfigurationError, InputError
 from medseal.imaging import display_values
-from medseal.imaging.preprocess import PreprocessConfig, standardise, to_grey
+from medseal.imaging.preprocess import to_grey
 from medseal.weights import Card
 
 __all__ = ["NOT_STATED", "Known", "Role", "known_training", "near_duplicates", "roles_of"]
@@ -21,9 +22,6 @@ __all__ = ["NOT_STATED", "Known", "Role", "known_training", "near_duplicates", "
 # How a card names the source of images that name none.
 NOT_STATED = "not stated"
 _SPLIT_NAME = "split.json"
-_THUMBNAIL = PreprocessConfig(rows=32, columns=32, equalise_histogram=False)
-# Images compared with all training images at a time.
-_AT_A_TIME = 256
 
 Role = Literal["train", "validation", "test", "unseen", "external", "unknown"]
 
@@ -183,14 +181,15 @@ def roles_of(records: Sequence[Record], known: Known) -> list[Role]:
 def near_duplicates(
     data: Dataset, records: Sequence[Record], known: Known
 ) -> NDArray[np.bool_] | None:
-    """Return which images are near-duplicates of a training image, mirrored ones too, (n,).
+    """Return which images are near-duplicates of a training image, (n,).
 
     Parameters
     ----------
     data, records
         Images that are asked about.
     known
-        With the training images; without them the answer is None.
+        With the training images; without them the answer is None. What counts as a near-duplicate
+        is said in `medseal.datasets.copies`.
 
     Raises
     ------
@@ -199,27 +198,17 @@ def near_duplicates(
     """
     if known.split is None or known.images is None:
         return None
-    training = _thumbnails(known.images, known.images.select(known.split.names("train")))
-    mine = _thumbnails(data, records)
-    sides = (mine, mine[:, :, ::-1], mine[:, ::-1], mine[:, ::-1, ::-1])
-    flat = training.reshape(len(training), -1).T
+    training = [(known.images, r) for r in known.images.select(known.split.names("train"))]
+    shown = [
+        to_grey(display_values(source.read(record)))
+        for source, record in (*training, *((data, record) for record in records))
+    ]
+    copies = find_copies(
+        np.stack([thumbnail(grey) for grey in shown]),
+        [hashlib.sha256(f"{grey.shape}".encode() + grey.tobytes()).hexdigest() for grey in shown],
+    )
     found = np.zeros(len(records), dtype=np.bool_)
-    for side in sides:
-        for start in range(0, len(records), _AT_A_TIME):
-            part = side[start : start + _AT_A_TIME].reshape(-1, flat.shape[0])
-            found[start : start + len(part)] |= (part @ flat).max(axis=1) > DUPLICATE_CORRELATION
+    for copy in copies:
+        if copy.first < len(training) <= copy.second:
+            found[copy.second - len(training)] = True
     return found
-
-
-def _thumbnails(data: Dataset, records: Sequence[Record]) -> NDArray[np.float32]:
-    """Return thumbnails of mean 0 and length 1, (n, rows, columns); flat images become zero."""
-    shown = np.stack(
-        [
-            standardise(to_grey(display_values(data.read(record))), config=_THUMBNAIL)
-            for record in records
-        ]
-    ).astype(np.float32)
-    centred = shown - shown.mean(axis=(1, 2), keepdims=True)
-    length = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
-    result: NDArray[np.float32] = centred / np.maximum(length, 1e-6)
-    return result
