@@ -73,12 +73,12 @@ class Audit:
     ----------
     data_set, images, groups, classes
         What was audited.
-    split
-        Where the split comes from: ``given``, ``drawn`` or the name of a file; its counts.
+    split, counts
+        Where the split comes from: ``given``, ``drawn`` or the name of a file; images a part.
     balance
         Source, sub-collection or part, to class, to number of images.
-    copies
-        Number of pairs by kind, and the pairs that cross groups or parts.
+    copy_counts, copies
+        Number of pairs by kind, and the pairs that cross groups, parts or labels.
     flaws
         Number of images by flaw.
     traces

@@ -84,7 +84,9 @@ def audit(
         counts=dict(Counter(parts.values())),
         balance=_balance(dataset, measured.records, parts),
         copy_counts=kinds,
-        copies=tuple(pair for pair in pairs if not (pair.same_group and pair.same_part)),
+        copies=tuple(
+            pair for pair in pairs if not (pair.same_group and pair.same_part and pair.same_label)
+        ),
         flaws=dict(Counter(flaw for flaws in measured.flaws for flaw in flaws)),
         traces=(*rows, *shift),
         findings=tuple(sorted(findings, key=lambda finding: _LEVELS.index(finding.level))),
