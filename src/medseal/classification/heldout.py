@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.datasets import Dataset, Record, Split, read_dataset
-from medseal.datasets.copies import DUPLICATE_CORRELATION
+from medseal.datasets.copies import find_copies, thumbnail
 from medseal.datasets.split import PARTS, Part
 from medseal.errors import ConfigurationError, InputError
 from medseal.imaging import display_values

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from medseal.classification.evaluation import examine, summary
+from medseal.classification.report import ReportSettings, write_report
 from medseal.cli.figures import evaluation_lines
 from medseal.cli.options import FILE, Common, common, emit, option
 
@@ -22,6 +23,14 @@ from medseal.cli.options import FILE, Common, common, emit, option
 )
 @option("--source", "sources", multiple=True, help="Only this source; can be repeated.")
 @option("--trained-on", type=FILE, help="Folder with the images of training, to compare with.")
+@option("--report", type=FILE, help="Write an HTML page with plots and explained images.")
+@option(
+    "--report-images",
+    type=click.IntRange(min=10),
+    default=120,
+    show_default=True,
+    help="Images that the page's robustness curves are measured on.",
+)
 @common
 def command(  # noqa: PLR0913  # each is an option of the command
     options: Common,
@@ -32,6 +41,8 @@ def command(  # noqa: PLR0913  # each is an option of the command
     split: str,
     sources: tuple[str, ...],
     trained_on: Path | None,
+    report: Path | None,
+    report_images: int,
 ) -> None:
     """Evaluate MODEL (an id, or a folder with weights and card); intervals are by group.
 
@@ -42,4 +53,8 @@ def command(  # noqa: PLR0913  # each is an option of the command
         model, data, split=split, sources=sources, data_set=data_set, trained_on=trained_on
     )
     result = summary(found)
+    if report is not None:
+        write_report(
+            found, result, report, settings=ReportSettings(robustness_images=report_images)
+        )
     emit(options, result, "\n".join(evaluation_lines(result)))
