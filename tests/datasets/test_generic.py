@@ -171,11 +171,13 @@ def test_dicom_labelled_by_instance(tmp_path):
         read_dataset("dicom", tmp_path)
 
 
-def test_dicom_in_class_folders_groups_patients(tmp_path):
+@pytest.mark.parametrize("suffix", [".dcm", ""])
+def test_dicom_in_class_folders_groups_patients(tmp_path, suffix):
     for n in range(4):
-        dicom(tmp_path / ("no", "yes")[n % 2] / f"{n}.dcm", patient=f"P{n // 2}", seed=n)
+        dicom(tmp_path / ("no", "yes")[n % 2] / f"IM{n}{suffix}", patient=f"P{n // 2}", seed=n)
     groups = {record.path: record.group for record in read_dataset("dicom", tmp_path).records}
-    assert groups["no/0.dcm"] == groups["yes/1.dcm"] != groups["no/2.dcm"]
+    names = [f"{label}/IM{n}{suffix}" for n, label in enumerate(["no", "yes", "no"])]
+    assert groups[names[0]] == groups[names[1]] != groups[names[2]]
 
 
 def test_dicom_without_patient_and_study_is_refused(tmp_path):

@@ -46,7 +46,15 @@ _SKIN_BENIGN = [
         "vasc",
         "vascular_lesion",
     ),
-    *("bkl", "benign_keratosis", "seborrheic_keratosis", "sek", "non_cancer", "not_melanoma"),
+    *(
+        "bkl",
+        "benign_keratosis",
+        "seborrheic_keratosis",
+        "sek",
+        "non_cancer",
+        "not_melanoma",
+        "notmelanoma",
+    ),
 ]
 _SKIN_MALIGNANT = [
     *("mel", "melanoma", "bcc", "basal_cell_carcinoma", "akiec", "scc", "squamous_cell_carcinoma"),
@@ -63,8 +71,10 @@ _SKIN = DatasetSpec(
     patients=(re.compile(r"^(?P<patient>PAT_\d+)_"),),
     skipped=re.compile(r"_(?:mask|segmentation|superpixels)$"),
 )
-_NO_DR = ("no_dr", "nodr", "healthy", "grade_0", "dr_0", "retina_normal")
-_DR = ("dr", "mild", "moderate", "severe", "proliferate_dr", "proliferative_dr", "proliferative")
+_NO_DR = ("no_dr", "nodr", "healthy", "grade_0", "0")
+_DR = ["dr", "mild", "moderate", "severe", "proliferate_dr", "proliferative_dr", "proliferative"]
+# Grades of the usual scale.
+_DR += ["1", "2", "3", "4"]
 _EYE_PAIR = re.compile(r"^(?P<patient>\d+)_(?:left|right)$", re.IGNORECASE)
 
 

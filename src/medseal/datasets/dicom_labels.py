@@ -9,12 +9,14 @@ from pydicom.dataset import Dataset as Header
 from medseal.datasets.loader import Record
 from medseal.datasets.provenance import source_of
 from medseal.errors import InputError
-from medseal.imaging.dicom_file import is_dicom, parse
+from medseal.imaging.dicom_file import has_dicom_prefix, parse
 
 __all__ = ["instance_labels", "patient_of_dicom"]
 
 _DOMAIN = b"medseal/patient/v1/"
 _HEX_DIGITS = 16
+# Preamble and prefix.
+_HEAD_BYTES = 132
 
 
 def patient_of_dicom(path: Path) -> str | None:
@@ -30,16 +32,10 @@ def patient_of_dicom(path: Path) -> str | None:
     The hash keeps identifiers out of splits and reports. It is no protection against somebody who
     has a list of the identifiers: they can hash it too.
     """
-    if path.suffix.lower() != ".dcm":
-        return None
-    return _patient(_header(path))
-
-
-def _header(path: Path) -> Header:
-    data = path.read_bytes()
-    if not is_dicom(data):
-        raise InputError(f"{path.name}: not a DICOM file; move it away")
-    return parse(data, name=path.name).dataset
+    with path.open("rb") as file:
+        if not has_dicom_prefix(file.read(_HEAD_BYTES)):
+            return None
+    return _patient(parse(path.read_bytes(), name=path.name).dataset)
 
 
 def _patient(header: Header) -> str | None:
@@ -61,7 +57,7 @@ def instance_labels(
     folder
         Root of the paths.
     paths
-        Files with the suffix of an image; those that are not DICOM are left out.
+        Files; those that are not DICOM are left out.
     labels
         SOP Instance UID to label.
 
@@ -75,7 +71,7 @@ def instance_labels(
     unlabelled = 0
     for path in paths:
         data = path.read_bytes()
-        if path.suffix.lower() != ".dcm" or not is_dicom(data):
+        if not has_dicom_prefix(data):
             continue
         header = parse(data, name=path.name).dataset
         name = path.relative_to(folder).as_posix()

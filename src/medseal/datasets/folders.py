@@ -8,20 +8,18 @@ from medseal.datasets.grouping import clusters
 from medseal.datasets.loader import Record
 from medseal.datasets.provenance import collection_of, source_of
 from medseal.datasets.specification import DatasetSpec
+from medseal.imaging import find_image_files
 
-__all__ = ["IMAGE_SUFFIXES", "image_paths", "patients_by_name", "read_class_folders"]
-
-IMAGE_SUFFIXES = frozenset({".dcm", ".jpeg", ".jpg", ".nii", ".png", ".tif", ".tiff"})
+__all__ = ["image_paths", "patients_by_name", "read_class_folders"]
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """Return the files with the suffix of an image below a folder, sorted; hidden ones not."""
-    return sorted(
+    """Return the files below a folder that suffix or content show to be images; no hidden ones."""
+    return [
         path
-        for path in folder.rglob("*")
-        if (path.suffix.lower() in IMAGE_SUFFIXES or path.name.lower().endswith(".nii.gz"))
-        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-    )
+        for path in find_image_files([folder])
+        if not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+    ]
 
 
 def read_class_folders(folder: Path, *, spec: DatasetSpec) -> list[Record]:

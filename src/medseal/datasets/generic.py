@@ -192,7 +192,9 @@ def read_table(folder: Path) -> Dataset:
         records = _with_given_groups(rows, records)
     else:
         paths = [root / record.path for record in records]
-        groups = clusters(paths, root=root, patients=[patient_of_dicom(p) for p in paths])
+        alike = clusters(paths, root=root, patients=[None] * len(paths))
+        # A known patient says more than likeness: slices of two patients can look the same.
+        groups = [patient_of_dicom(p) or name for p, name in zip(paths, alike, strict=True)]
         records = [replace(r, group=g) for r, g in zip(records, groups, strict=True)]
         records, notes = without_copies(records)
     return _dataset("csv", root, records, notes)

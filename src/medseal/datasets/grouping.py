@@ -69,7 +69,7 @@ def clusters(
     UnreadableImageError
         An image is missing or damaged.
     """
-    near = near_duplicate_groups([_grey(path, root=root) for path in paths])
+    near = near_duplicate_groups(_grey(path, root=root) for path in paths)
     return [f"cluster-{number}" for number in joined(near, patients)] if paths else []
 
 
