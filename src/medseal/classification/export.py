@@ -225,12 +225,12 @@ def _material(
     data = read_dataset(name, data_dir)
     known = known_training(card, folder=folder, data=data, trained_on=data.root)
     roles = roles_of(data.records, known)
-    if known.split is None:
+    validation = _with_role(data.records, roles, "validation")
+    if known.split is None or not validation:
         raise ConfigurationError(
             f"{data_dir} is not the data that {card.id} was trained on: without its split nobody "
             "knows which images are for validation"
         )
-    validation = _with_role(data.records, roles, "validation")
     calibration = None
     if config.precision == "int8":
         training = _with_role(data.records, roles, "train")

@@ -129,11 +129,13 @@ def compare(before: Probabilities, after: Probabilities, labels: NDArray[np.int6
     Raises
     ------
     InputError
-        Shapes differ, or no image.
+        Shapes differ, no image, or a probability is no number.
     """
     same = before.shape == after.shape and before.shape[:1] == labels.shape
     if not same or before.ndim != _MIN_CLASSES or len(labels) == 0:
         raise InputError("the gate compares two equal tables of probabilities, not empty")
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        raise InputError("the gate compares numbers, and a probability is none")
     decisions = before.argmax(axis=1), after.argmax(axis=1)
     figures = [
         figures_of(labels, table, predicted=decided)

@@ -3,6 +3,7 @@
 import io
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
@@ -74,7 +75,37 @@ def to_onnx(classifier: Classifier) -> "onnx.ModelProto":
             ) from error
     if program is None:
         raise ConfigurationError(f"{classifier.card.id} cannot be exported to ONNX")
-    return program.model_proto
+    graph = program.model_proto
+    _rectify_before_pooling(graph)
+    return graph
+
+
+def _rectify_before_pooling(graph: "onnx.ModelProto") -> None:
+    """Turn each convolution, max pooling, ReLU into convolution, ReLU, max pooling.
+
+    The ReLU of a maximum is the maximum of the ReLUs. Training is faster with the first order;
+    engines fuse a ReLU into the convolution before it, and quantise what they have fused.
+    """
+    made_by = {node.output[0]: node for node in graph.graph.node}
+    uses: Counter[str] = Counter(name for node in graph.graph.node for name in node.input)
+    for relu in graph.graph.node:
+        pool = made_by.get(relu.input[0]) if relu.op_type == "Relu" else None
+        if pool is None or pool.op_type != "MaxPool" or uses[pool.output[0]] != 1:
+            continue
+        convolution = made_by.get(pool.input[0])
+        if convolution is None or convolution.op_type != "Conv" or uses[pool.input[0]] != 1:
+            continue
+        # The nodes change places: names and attributes go with the operation.
+        first, last = type(pool)(), type(relu)()
+        first.CopyFrom(relu)
+        last.CopyFrom(pool)
+        between = pool.output[0]
+        first.input[:], first.output[:] = [pool.input[0]], [between]
+        last.input[:], last.output[:] = [between], [relu.output[0]]
+        pool.CopyFrom(first)
+        relu.CopyFrom(last)
+    # What is known of the values between nodes is of the old order.
+    del graph.graph.value_info[:]
 
 
 @contextmanager
