@@ -22,13 +22,13 @@ _AIR = 0.07
 # radius are hard to tell from vessels and white matter spots, larger than the largest are rare.
 _RIM = 0.10
 _EDGE = 0.04
-_RADIUS = (0.045, 0.17)
+_RADIUS = (0.05, 0.18)
 _SPOT_RADIUS = (0.008, 0.025)
 _LEAST_PLACES = 20
 # In sagittal and coronal slices the lower part is face and neck.
 _UPPER, _UPPER_SHARE = 0.6, 0.75
 _KINDS = ("solid", "ring", "dark", "mixed", "faint")
-_KIND_SHARES = (0.38, 0.22, 0.14, 0.16, 0.10)
+_KIND_SHARES = (0.40, 0.23, 0.15, 0.17, 0.05)
 _MOST_SPOTS = 9
 
 
@@ -289,8 +289,8 @@ def _with_oedema(  # one lesion
 
 def _level(scene: _Scene, bright: bool, generator: np.random.Generator) -> float:
     if bright:
-        return scene.middle + scene.up * generator.uniform(0.45, 1.5)
-    return max(scene.middle - scene.down * generator.uniform(0.5, 1.2), 0.0)
+        return scene.middle + scene.up * generator.uniform(0.6, 1.6)
+    return max(scene.middle - scene.down * generator.uniform(0.6, 1.2), 0.0)
 
 
 def _content(
