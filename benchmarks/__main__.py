@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import audit
 from benchmarks.classification_page import page_lines
 from benchmarks.report import RESULTS
 
@@ -25,10 +26,11 @@ NAMES = (
     "throughput",
     "crash",
     "watermark",
+    "audit",
     "classification",
     "gan",
 )
-NEED_DATA = frozenset({"watermark", "classification", "gan"})
+NEED_DATA = frozenset({"watermark", "audit", "classification", "gan"})
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 _HEAD = """# Results
 
@@ -172,6 +174,9 @@ def page(folder: Path = RESULTS) -> str:
             + ", ".join(f"{name} {text}" for name, text in versions.items())
             + ".\n"
         )
+        if stored["name"] == "audit":
+            parts += audit.page_lines(stored["result"])
+            continue
         if stored["name"] == "classification":
             parts += page_lines(stored["result"])
             continue

@@ -8,7 +8,7 @@ silent on the other.
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.report import arguments, write_result
 from medseal.datasets import Dataset, read_dataset
 from medseal.datasets.audit import Audit, audit
+from medseal.datasets.audit.traces import TRACES
 from medseal.errors import InputError, MedsealError
 
 # Name, and the top folder alone that is looked at; empty for all sources together.
@@ -132,6 +133,31 @@ def measured(dataset: Dataset) -> dict[str, Any]:
     start = time.process_time()
     done, _ = audit(dataset, progress=lambda _: None)
     return figures(done, time.process_time() - start)
+
+
+def page_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return the tables of the results page: a row a data set, then what was found."""
+    lines = [
+        "Balanced accuracy with which the label is read from one trace alone, with a 95 % interval "
+        "by group; chance is a half, for three and four classes a third and a quarter.\n",
+        f"| data set | images | {' | '.join(TRACES)} | copies across groups | exit code |",
+        "|---" * (4 + len(TRACES)) + "|",
+    ]
+    for name, found in result["data_sets"].items():
+        cells = [_cell(found["read_from"].get(f"label from {trace}")) for trace in TRACES]
+        counts = f"{found['pairs_across_groups']} | {found['exit_code']}"
+        lines.append(f"| {name} | {found['images']} | {' | '.join(cells)} | {counts} |")
+    lines.append("")
+    for name, found in result["data_sets"].items():
+        lines += [f"- {name}: {text}" for text in found["findings"]]
+    return [*lines, ""]
+
+
+def _cell(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    value = found["balanced_accuracy"]
+    return f"{value['estimate']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

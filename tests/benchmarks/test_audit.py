@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.audit import main, measured, thinned, write_generated
+from benchmarks.audit import main, measured, page_lines, thinned, write_generated
 from medseal.datasets import read_dataset
 
 
@@ -36,4 +36,7 @@ def test_sets_that_are_missing_are_named(tmp_path: Path) -> None:
     result = json.loads((tmp_path / "audit.quick.json").read_text())["result"]
     assert set(result["data_sets"]) == {"generated, one camera", "generated, two cameras", "skin"}
     assert result["data_sets"]["skin"]["images"] == 2
+    rows = page_lines(result)
+    assert rows[1].count("|") == rows[2].count("|") == rows[3].count("|")
+    assert any(row.startswith("- generated, two cameras: problem: ") for row in rows)
     assert any(line.startswith("brain-mri: no image of brain-mri") for line in result["missing"])
