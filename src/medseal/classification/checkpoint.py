@@ -14,9 +14,18 @@ from torch import Tensor, nn
 from medseal.classification.learner import Learner
 from medseal.errors import ConfigurationError, WeightsError
 
-__all__ = ["CHECKPOINT_NAME", "EpochRow", "RunState", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "CHECKPOINT_NAME",
+    "LOG_NAME",
+    "EpochRow",
+    "RunState",
+    "load_checkpoint",
+    "save_checkpoint",
+    "write_log",
+]
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
+LOG_NAME = "log.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,3 +167,9 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, T
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": layout["param_groups"]})
+
+
+def write_log(folder: Path, state: RunState) -> None:
+    """Write `LOG_NAME` with one JSON object an epoch."""
+    lines = "".join(json.dumps(asdict(row)) + "\n" for row in state.rows)
+    (folder / LOG_NAME).write_text(lines)

@@ -12,6 +12,7 @@ from medseal.classification.calibrate import CalibrationConfig
 from medseal.classification.fit import FitConfig
 from medseal.classification.gan import GanConfig
 from medseal.classification.networks import NETWORKS, NetworkConfig
+from medseal.classification.pretrain import PretrainConfig
 from medseal.classification.storage import StorageConfig
 from medseal.errors import ConfigurationError
 from medseal.imaging.preprocess import PreprocessConfig
@@ -33,6 +34,7 @@ Method = Literal[
 ]
 _TEXTS = ("id", "version", "task", "modality", "method", "dataset", "limits")
 _HEX_DIGITS = 64
+_POOLED = "pooled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,7 @@ class TrainConfig:
     method
         Which kind of model.
     dataset
-        Name of the data set.
+        Name of the data set; ``pooled`` for those under `pretrain`.
     split_seed
         Draws the 80/10/10 split.
     abstain_share
@@ -154,6 +156,8 @@ class TrainConfig:
         Of these methods.
     calibration
         Of all methods that classify.
+    pretrain
+        Turns the run of a network into pre-training without labels.
 
     Raises
     ------
@@ -182,6 +186,7 @@ class TrainConfig:
     ensemble: EnsembleConfig
     gan: GanConfig
     calibration: CalibrationConfig
+    pretrain: PretrainConfig
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -192,6 +197,10 @@ class TrainConfig:
             raise ConfigurationError(f"{self.method} has no initial weights")
         if self.data.synthetic and self.method not in NETWORKS:
             raise ConfigurationError(f"{self.method} takes no synthetic images")
+        if (self.dataset == _POOLED) != bool(self.pretrain.datasets):
+            raise ConfigurationError(f'[pretrain] datasets go with dataset = "{_POOLED}"')
+        if self.pretrain.datasets and self.method not in NETWORKS:
+            raise ConfigurationError(f"{self.method} cannot be pre-trained")
         if (self.method == "ensemble") != bool(self.ensemble.members):
             raise ConfigurationError('[ensemble] members go with method = "ensemble"')
 
@@ -208,6 +217,7 @@ _SECTIONS = {
     "ensemble": EnsembleConfig,
     "gan": GanConfig,
     "calibration": CalibrationConfig,
+    "pretrain": PretrainConfig,
 }
 # Of [network]: what [preprocess] and the data say already.
 _DERIVED = ("rows", "columns", "channels", "classes")

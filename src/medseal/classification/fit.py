@@ -1,9 +1,8 @@
 """The training loop of the networks, written out: resumable, same seed same result."""
 
-import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,7 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medseal.classification.augment import AugmentConfig, augment_labelled
-from medseal.classification.checkpoint import EpochRow, RunState, load_checkpoint, save_checkpoint
+from medseal.classification.checkpoint import (
+    LOG_NAME,
+    EpochRow,
+    RunState,
+    load_checkpoint,
+    save_checkpoint,
+    write_log,
+)
 from medseal.classification.examples import Examples
 from medseal.classification.learner import (
     Learner,
@@ -36,13 +42,14 @@ __all__ = [
     "Learner",
     "channels_last",
     "fit",
+    "has_ended",
     "learner_for",
     "logits_of",
+    "set_epoch_rate",
     "to_batch",
     "train_epoch",
 ]
 
-LOG_NAME = "log.jsonl"
 SelectBy = Literal["loss", "balanced-loss", "balanced-accuracy", "last"]
 _LOGGER = logging.getLogger("medseal.train")
 # Images at a time when only logits are wanted; small batches are the fastest on a CPU.
@@ -261,7 +268,7 @@ def train_epoch(
                 loss = loss + config.place_weight * place_loss(places, masks.to(device))
             learner.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
-            set_rates(learner.optimiser, _factor(config, step=step, steps_an_epoch=steps))
+            set_epoch_rate(learner.optimiser, config, step=step, steps_an_epoch=steps)
             learner.optimiser.step()
             if learner.average is not None:
                 update_average(learner.average, network, decay=config.ema_decay, step=step)
@@ -269,13 +276,17 @@ def train_epoch(
     return total / len(order)
 
 
-def _factor(config: FitConfig, *, step: int, steps_an_epoch: int) -> float:
-    return rate_factor(
+def set_epoch_rate(
+    optimiser: torch.optim.Optimizer, config: FitConfig, *, step: int, steps_an_epoch: int
+) -> None:
+    """Set the rates for a step, counted from the start of the run."""
+    factor = rate_factor(
         step,
         steps=config.max_epochs * steps_an_epoch,
         warmup=round(config.warmup_epochs * steps_an_epoch),
         schedule=config.schedule,  # type: ignore[arg-type]  # checked by FitConfig
     )
+    set_rates(optimiser, factor)
 
 
 def fit(  # noqa: PLR0913  # the six parts of a run
@@ -323,8 +334,8 @@ def fit(  # noqa: PLR0913  # the six parts of a run
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     learner = learner_for(network, config)
     state = load_checkpoint(folder, run_digest=run_digest, learner=learner)
-    _write_log(folder, state)
-    while not _ended(state, config):
+    write_log(folder, state)
+    while not has_ended(state, config):
         epoch, start = len(state.rows) + 1, time.perf_counter()
         train_loss = train_epoch(
             learner, train, config=config, augmentation=augmentation, epoch=epoch
@@ -344,7 +355,7 @@ def fit(  # noqa: PLR0913  # the six parts of a run
         if state.best_row is row:
             state.best = {k: v.cpu().clone() for k, v in learner.shipped.state_dict().items()}
         save_checkpoint(folder, state=state, learner=learner)
-        _write_log(folder, state)
+        write_log(folder, state)
         _say(state, config)
     network.load_state_dict(state.best)
     network.to("cpu")
@@ -381,12 +392,8 @@ def _say(state: RunState, config: FitConfig) -> None:
     )
 
 
-def _ended(state: RunState, config: FitConfig) -> bool:
+def has_ended(state: RunState, config: FitConfig) -> bool:
+    """Return whether no epoch is left, or none was better for `patience` epochs."""
     if len(state.rows) >= config.max_epochs:
         return True
     return bool(state.rows) and len(state.rows) - state.best_row.epoch >= config.patience
-
-
-def _write_log(folder: Path, state: RunState) -> None:
-    lines = "".join(json.dumps(asdict(row)) + "\n" for row in state.rows)
-    (folder / LOG_NAME).write_text(lines)

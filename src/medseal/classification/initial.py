@@ -21,13 +21,13 @@ from medseal.classification.storage import unpack
 from medseal.errors import ConfigurationError, WeightsError
 from medseal.weights.store import CARD_NAME
 
-__all__ = ["Start", "first_network", "model_folder"]
+__all__ = ["HEADS", "Start", "first_network", "model_folder"]
 
 _EFFICIENTNET_LITE0 = "efficientnet-lite0"
 # Of batch normalisation; it decides nothing here, and files differ in whether they have it.
 _COUNTER = "num_batches_tracked"
 # Layers that belong to the classes of the foreign data, not to ours.
-_HEADS = ("output.", "fc.", "classifier.", "dense1.", "dense2.")
+HEADS = ("output.", "fc.", "classifier.", "dense1.", "dense2.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def _start(config: TrainConfig, *, config_dir: Path, output_dir: Path) -> Start:
 def _load(network: Network, start: Start, *, name: str) -> None:
     """Bring the tensors of all stages into the network; its own head stays as drawn."""
     own = network.state_dict()
-    stages = {key for key in own if not key.startswith(_HEADS) and not key.endswith(_COUNTER)}
+    stages = {key for key in own if not key.startswith(HEADS) and not key.endswith(_COUNTER)}
     missing = sorted(stages - set(start.tensors))
     if missing:
         raise ConfigurationError(f"{name} holds weights of another network: it has no {missing[0]}")

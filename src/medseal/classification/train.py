@@ -23,6 +23,7 @@ from medseal.classification.methods import Fitted, Run, fit_ensemble, fit_machin
 from medseal.classification.predict import Classifier, classifier_from
 from medseal.classification.sampling import balanced_weights
 from medseal.classification.train_generator import train_generator
+from medseal.classification.train_pretrained import train_pretrained
 from medseal.classification.training_card import card_of, metrics_of
 from medseal.datasets import Dataset, read_dataset
 
@@ -82,6 +83,15 @@ def train(
     """
     # 1. Settings, images, split.
     config = read_config(config_path)
+    if config.pretrain.datasets:
+        folder, run_folder, evaluation = train_pretrained(
+            config,
+            data_dir=data_dir,
+            config_dir=config_path.parent,
+            output_dir=output_dir,
+            split_name=SPLIT_NAME,
+        )
+        return TrainedModel(folder=folder, run_folder=run_folder, evaluation=evaluation)
     whole = read_dataset(config.dataset, data_dir)
     dataset = _restricted(whole, config)
     split = dataset.split(seed=config.split_seed)
