@@ -72,7 +72,10 @@ def test_nothing_for_a_class_gives_zero(classifier):
 
 def test_each_frame_has_its_own_map(classifier):
     stack = image(frames=3)
-    maps = [explain(stack, classifier, frame=frame, label="tumour") for frame in range(3)]
+    maps = [
+        explain(stack, classifier, frame=frame, label="tumour", method="integrated-gradients")
+        for frame in range(3)
+    ]
     assert not np.array_equal(maps[0], maps[2])
     with pytest.raises(InputError, match="frames 0 to 2"):
         explain(stack, classifier, frame=3)
@@ -124,6 +127,17 @@ def test_occlusion_finds_what_decides_among_three_classes():
     assert heat[45:55, 45:55].mean() > 0.7
     assert heat[:24, :24].max() == 0
     assert explain(shown(values), model, label="dark")[45:55, 45:55].max() == 0
+
+
+def test_an_ensemble_shows_what_its_members_use(classifier, trained_svm):
+    svm = load_folder(trained_svm.folder)
+    both = dataclasses.replace(
+        classifier, network=None, members=(classifier, svm), shares=(0.75, 0.25)
+    )
+    heat = explain(image(), both, label="tumour")
+    parts = [explain(image(), model, label="tumour") for model in (classifier, svm)]
+    mean = 0.75 * parts[0] + 0.25 * parts[1]
+    np.testing.assert_allclose(heat, mean / mean.max())
 
 
 def test_map_lies_at_the_place_that_the_input_shows():

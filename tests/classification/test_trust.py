@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,16 @@ def test_shuffling_leaves_the_model_as_it_was(trained):
     assert first == again
     assert 0 <= first.correlation <= 1
     assert classifier.predict([image])[0].probabilities == before
+
+
+def test_an_ensemble_needs_every_member():
+    good, bad = model(looks_at_the_square), model(looks_nowhere)
+    options = {"label": "yes", "generator": np.random.default_rng(1)}
+    for members, verdict in (((good, good), "trustworthy"), ((good, bad), "not supported")):
+        both = dataclasses.replace(good, members=members, shares=(0.5, 0.5))
+        found = check_map(scene(), both, **options)
+        assert found.verdict == verdict
+        assert found.correlation is None
 
 
 def test_many_maps_together(brain_folder):

@@ -22,6 +22,8 @@ _ROBUST = {
 }
 _RELIABILITY_BINS = 10
 _BINARY = 2
+# So few points make no line that could be seen.
+_FEW_POINTS = 12
 
 Chart = dict[str, Any]
 
@@ -129,7 +131,8 @@ def _reliability(name: str, outcome: Outcome) -> Series:
 def _risk(name: str, outcome: Outcome) -> Series:
     right = outcome.predicted == outcome.labels
     coverage, risk = risk_coverage(right, outcome.probabilities.max(axis=1))
-    return Series(name=name, x=coverage, y=np.minimum(risk, 0.5))
+    few = len(coverage) <= _FEW_POINTS
+    return Series(name=name, x=coverage, y=np.minimum(risk, 0.5), is_marked=few)
 
 
 def source_bars(result: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from medseal.imaging.preprocess import PreprocessConfig, placement, standardise
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Method", "explain", "heat_map", "margins", "overlay", "to_display"]
+__all__ = ["Method", "asked_class", "explain", "heat_map", "margins", "overlay", "to_display"]
 
 Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
 Heat = NDArray[np.float64]
@@ -46,7 +46,8 @@ def explain(
     image
         Of the model's modality.
     classifier
-        Any model; without a network only occlusion works.
+        Any model; without a network only occlusion works. Of an ensemble the maps of its members
+        are averaged.
     frame
         Which frame, from 0.
     label
@@ -81,9 +82,28 @@ def explain(
     if not 0 <= frame < image.frames:
         raise InputError(f"the image has frames 0 to {image.frames - 1}")
     display = display_values(image, frame=frame)
+    index = asked_class(display, classifier, label=label)
+    if classifier.members:
+        parts = [
+            share * _shown_heat(display, member, index, method)
+            for member, share in zip(classifier.members, classifier.shares, strict=True)
+        ]
+        return _to_unit(np.sum(parts, axis=0))
+    return _shown_heat(display, classifier, index, method)
+
+
+def asked_class(display: NDArray[np.uint8], classifier: Classifier, *, label: str | None) -> int:
+    """Return the number of a class; of the most probable one of this frame if none is named."""
+    if label is not None:
+        return classifier.card.classes.index(label)
+    return int(classifier.shown_probabilities([display])[0].argmax())
+
+
+def _shown_heat(
+    display: NDArray[np.uint8], classifier: Classifier, index: int, method: Method | None
+) -> Heat:
     standard = standardise(display, config=classifier.preprocess)
-    asked = None if label is None else classes.index(label)
-    heat = heat_map(standard, classifier, index=asked, method=method)
+    heat = heat_map(standard, classifier, index=index, method=method)
     return to_display(heat, display, config=classifier.preprocess)
 
 
@@ -91,19 +111,19 @@ def heat_map(
     standard: NDArray[np.uint8],
     classifier: Classifier,
     *,
-    index: int | None = None,
+    index: int,
     method: Method | None = None,
 ) -> Heat:
-    """Return the heat map of a standardised image; arguments and errors as `explain`.
+    """Return the heat map of a standardised image; errors as `explain`.
 
     Parameters
     ----------
     standard
         uint8, (rows, columns) or (rows, columns, 3), as the model takes it.
     classifier, method
-        As for `explain`.
+        As for `explain`; no ensemble.
     index
-        Number of the class; the most probable one if none is given.
+        Number of the class.
 
     Returns
     -------
@@ -113,8 +133,6 @@ def heat_map(
     chosen = method or ("occlusion" if classifier.network is None else "grad-cam")
     if chosen not in get_args(Method):
         raise ConfigurationError(f"a heat map is made by one of {', '.join(get_args(Method))}")
-    if index is None:
-        index = int(classifier.probabilities(standard[None])[0].argmax())
     if chosen == "occlusion":
         return _to_unit(_occlusion(standard, classifier, index))
     if classifier.network is None:

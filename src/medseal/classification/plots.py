@@ -244,7 +244,7 @@ def matrix_chart(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str
                 f'<rect class="cell s{colour}" x="{x}" y="{y}" width="{_CELL - 2}" '
                 f'height="{_CELL - 2}" fill-opacity="{0.06 + 0.7 * share:.2f}"/>',
                 _text(x + _CELL / 2 - 1, y + _CELL / 2, str(value), kind="count"),
-                _text(x + _CELL / 2 - 1, y + _CELL / 2 + 16, f"{share:.0%}"),
+                _text(x + _CELL / 2 - 1, y + _CELL / 2 + 16, f"{share:.0%}", kind="label"),
             ]
     size = len(classes) * _CELL
     return _svg(left + size + 4, top + size + 4, "confusion matrix, rows true", parts)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.classification.classifier import Classifier
-from medseal.classification.explain import Method, heat_map, margins
+from medseal.classification.explain import Method, asked_class, heat_map, margins
 from medseal.datasets import Dataset, Record
 from medseal.errors import InputError
 from medseal.imaging import MedicalImage, display_values
@@ -102,6 +102,9 @@ def check_map(
 ) -> MapCheck:
     """Return whether the heat map of one frame shows what the model used.
 
+    Of an ensemble every member's map must pass; the differences are averaged, p-values and
+    correlation are the worst.
+
     Parameters
     ----------
     image, classifier, frame, label, method
@@ -124,10 +127,35 @@ def check_map(
     if label is not None and label not in classes:
         raise InputError(f"{classifier.card.id} knows the classes {', '.join(classes)}")
     display = display_values(image, frame=frame)
+    index = asked_class(display, classifier, label=label)
+    models = classifier.members or (classifier,)
+    checks = [
+        _check_one(display, model, index=index, method=method, generator=generator)
+        for model in models
+    ]
+    if not classifier.members:
+        return checks[0]
+    known = [check.correlation for check in checks if check.correlation is not None]
+    supported = all(check.verdict == "trustworthy" for check in checks)
+    return MapCheck(
+        verdict="trustworthy" if supported else "not supported",
+        deletion=float(np.average([c.deletion for c in checks], weights=classifier.shares)),
+        insertion=float(np.average([c.insertion for c in checks], weights=classifier.shares)),
+        deletion_p=max(check.deletion_p for check in checks),
+        insertion_p=max(check.insertion_p for check in checks),
+        correlation=max(known) if known else None,
+    )
+
+
+def _check_one(
+    display: NDArray[np.uint8],
+    classifier: Classifier,
+    *,
+    index: int,
+    method: Method | None,
+    generator: np.random.Generator,
+) -> MapCheck:
     standard = standardise(display, config=classifier.preprocess)
-    index = None if label is None else classes.index(label)
-    if index is None:
-        index = int(classifier.probabilities(standard[None])[0].argmax())
     heat = heat_map(standard, classifier, index=index, method=method)
     deleted, inserted = _against_random(
         standard, classifier, heat=heat, index=index, generator=generator
