@@ -211,7 +211,7 @@ def test_a_grey_image_is_no_colour_image():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"crop": "round"}, "crop must be one of none, foreground, disc, margin"),
+        ({"crop": "round"}, "crop must be one of none, foreground, disc, lungs, margin"),
         ({"crop": "margin"}, "needs a margin_share"),
         ({"margin_share": 0.5}, r"margin_share must lie in \[0, 0.4\]"),
         ({"stretch_percent": -1.0}, r"stretch_percent must lie in \[0, 20\]"),

@@ -16,6 +16,7 @@ from medseal.imaging.intensity import (
     equalise_locally,
     stretch,
 )
+from medseal.imaging.lungs import lung_region
 
 __all__ = [
     "MAX_SIDE",
@@ -29,7 +30,7 @@ __all__ = [
 
 # Largest side of a network input, in pixels; bounds what a configuration can ask for.
 MAX_SIDE = 4096
-Crop = Literal["none", "foreground", "disc", "margin"]
+Crop = Literal["none", "foreground", "disc", "lungs", "margin"]
 _DOMAIN = "medseal/preprocess/v1"
 _COLOUR_SAMPLES = 3
 # On every card; a later setting stands on a card only where it is not at its default.
@@ -52,7 +53,8 @@ class PreprocessConfig:
         Whether the network sees RGB; else the luminance.
     crop
         ``foreground``: the box round the head, chest or sector; ``disc``: the round field of view,
-        black outside; ``margin``: `margin_share` alone; ``none``.
+        black outside; ``lungs``: the box round both lungs; ``margin``: `margin_share` alone;
+        ``none``.
     margin_share
         Cut off each side after the crop, as a share of the size, in [0, 0.4].
     equalise_histogram
@@ -252,6 +254,8 @@ def _region(
         region = foreground_region(to_grey(display))
     elif config.crop == "disc":
         region = disc_region(display)
+    elif config.crop == "lungs":
+        region = lung_region(to_grey(display))
     else:
         region = whole_region(image.shape[0], image.shape[1])
     return region.shrunk(config.margin_share) if config.margin_share else region
