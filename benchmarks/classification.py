@@ -23,12 +23,14 @@ from benchmarks.report import arguments, write_result
 from medseal import weights
 from medseal.classification.evaluation import Evaluation, examine
 from medseal.classification.outcome import Outcome, as_numbers, score
+from medseal.classification.robustness import sample, site_rows
 from medseal.errors import ConfigurationError, InputError
 from medseal.metrics.paired import delong, mcnemar, paired_differences
 from medseal.weights import Card
 
 RESAMPLES = 10_000
 QUICK_RESAMPLES = 500
+SITE_IMAGES = 100
 _BASELINE = "linear-svm"
 _DIFFERENCES = ("accuracy", "balanced_accuracy", "auroc", "brier")
 _BINARY = 2
@@ -82,8 +84,10 @@ def models_in(folders: Sequence[Path]) -> list[Model]:
     return [found[name] for name in sorted(found)]
 
 
-def measure(model: Model, data: Path) -> tuple[Evaluation, dict[str, Any]]:
+def measure(model: Model, data: Path, *, site_images: int = 0) -> tuple[Evaluation, dict[str, Any]]:
     """Return what a model says on its held-out images, and its figures.
+
+    On `site_images` of them also what it says at simulated other sites.
 
     Raises
     ------
@@ -113,6 +117,12 @@ def measure(model: Model, data: Path) -> tuple[Evaluation, dict[str, Any]]:
         row["other_sources"] = score(found.outcome.part(external), classes=model.card.classes)
         copies = None if found.copies is None else int(found.copies.sum())
         row["other_sources"]["near_duplicates_of_training"] = copies
+    if site_images:
+        chosen = sample(found.records, count=site_images, generator=np.random.default_rng(1))
+        row["simulated_sites"] = {
+            "images": len(chosen),
+            "sites": site_rows(found.classifier, found.data, chosen),
+        }
     claimed = PAPER.get(model.method or "")
     if claimed is not None:
         row["paper_1"] = dict(claimed)
@@ -209,7 +219,9 @@ def table(name: str, models: Sequence[Model], data: Path, *, resamples: int) -> 
     rows: dict[str, Any] = {}
     for model in models:
         sys.stderr.write(f"  {name}: {model.card.id}\n")
-        measured[model.card.id], rows[model.card.id] = measure(model, data)
+        measured[model.card.id], rows[model.card.id] = measure(
+            model, data, site_images=0 if resamples == QUICK_RESAMPLES else SITE_IMAGES
+        )
     methods = {model.card.id: model.method or model.card.method for model in models}
     result: dict[str, Any] = {
         "models": rows,

@@ -39,20 +39,29 @@ def _data_set(found: Mapping[str, Any]) -> Iterator[str]:
         rows = {name: row[part] for name, row in models.items() if part in row}
         if rows:
             yield from _table(title, rows)
+    shifted = {
+        name: row["simulated_sites"] for name, row in models.items() if "simulated_sites" in row
+    }
+    if shifted:
+        yield from _sites(shifted)
     claimed = {name: row for name, row in models.items() if "paper_1" in row and "inside" in row}
     if claimed:
         yield from _claims(claimed)
     if found["differences"]:
         yield from _differences(found["differences"])
     if "published" in found:
-        yield "| published (literature) | AUROC | accuracy | source |"
-        yield "|---|---|---|---|"
-        for name, row in found["published"].items():
-            yield f"| {name} | {row['auroc']} | {row['accuracy']} | {row['source']} |"
-        yield ""
+        yield from _published(found["published"])
     if found["missing"]:
         yield f"Without a model: {', '.join(found['missing'])}."
         yield ""
+
+
+def _published(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "| published (literature) | AUROC | accuracy | source |"
+    yield "|---|---|---|---|"
+    for name, row in rows.items():
+        yield f"| {name} | {row['auroc']} | {row['accuracy']} | {row['source']} |"
+    yield ""
 
 
 def _table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -71,6 +80,24 @@ def interval(parts: Mapping[str, float | None]) -> str:
     if parts["estimate"] is None or parts["low"] is None or parts["high"] is None:
         return "-"
     return f"{parts['estimate']:.3f} [{parts['low']:.3f}, {parts['high']:.3f}]"
+
+
+def _sites(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    names = list(next(iter(rows.values()))["sites"])
+    yield "Simulated other sites, the same held-out images: balanced accuracy (share answered):"
+    yield ""
+    yield f"| model | images | {' | '.join(names)} |"
+    yield f"|---|---|{'---|' * len(names)}"
+    for model, row in rows.items():
+        cells = [_site(row["sites"].get(name)) for name in names]
+        yield f"| {model} | {row['images']} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _site(row: Mapping[str, Any] | None) -> str:
+    if row is None or row["balanced_accuracy"] is None:
+        return "-"
+    return f"{row['balanced_accuracy']:.2f} ({row['coverage']:.2f})"
 
 
 def _claims(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

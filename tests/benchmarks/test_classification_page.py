@@ -18,6 +18,13 @@ ROW = {
     "other_sources": {"images": 70, "coverage": 0.5, "figures": FIGURES},
     "paper_1": {"accuracy": 0.92, "training_hours_on_a_gpu": 12},
     "training_hours": 0.5,
+    "simulated_sites": {
+        "images": 9,
+        "sites": {
+            "none": {"balanced_accuracy": 0.875, "coverage": 1.0},
+            "blur": {"balanced_accuracy": None, "coverage": 1.0},
+        },
+    },
 }
 
 
@@ -49,6 +56,7 @@ def test_other_sources_come_first_and_claims_beside_what_was_measured():
     assert "0.92, 0.900 [0.800, 0.950]" in claim
     assert "-, 0.900 [0.800, 0.950]" in claim
     assert claim.endswith("| 12 on a GPU, 0.5 |")
+    assert "| five-layer-cnn-brain-mri | 9 | 0.88 (1.00) | - |" in lines
     assert "Without a model: ensemble." in lines
     assert any("a minus b" in line and "0.25" in line for line in lines)
     assert "| AutoX | 0.99 | 0.9 | literature |" in lines

@@ -5,10 +5,11 @@ import pytest
 from medseal.classification import load_folder
 from medseal.classification.evaluation import examine, summary
 from medseal.classification.report import ReportSettings, render, write_report
+from medseal.classification.robustness import robustness
 from medseal.errors import ConfigurationError, StorageError
 
-SMALL = ReportSettings(robustness_images=2, explained_images=2, pictures=1)
-NOTHING = ReportSettings(robustness_images=0, explained_images=0)
+SMALL = ReportSettings(explained_images=2, pictures=1)
+NOTHING = ReportSettings(explained_images=0)
 
 
 class Page(HTMLParser):
@@ -31,7 +32,9 @@ def inside(trained, brain_folder):
 
 
 def test_page_stands_alone(inside):
-    text = render(*inside, settings=SMALL)
+    found, result = inside
+    worse = robustness(found.classifier, found.data, found.records[:2])
+    text = render(found, {**result, "robustness": worse}, settings=SMALL)
     page = Page(text)
     assert page.addresses
     assert all(address.startswith("data:image/jpeg;base64,") for address in page.addresses)
@@ -71,7 +74,7 @@ def test_names_from_outside_are_escaped(inside):
 def test_a_model_without_a_network_has_a_page_too(trained_svm, brain_folder):
     assert load_folder(trained_svm.folder).network is None
     found = examine(trained_svm.folder, brain_folder)
-    settings = ReportSettings(robustness_images=0, explained_images=1, pictures=0)
+    settings = ReportSettings(explained_images=1, pictures=0)
     text = render(found, summary(found), settings=settings)
     assert "shuffled weights" not in text
     assert "Where the model looked" in text

@@ -3,7 +3,14 @@ import pytest
 
 from medseal.classification import Classifier
 from medseal.classification.augment.site import shift_names
-from medseal.classification.robustness import CORRUPTIONS, SEVERITIES, corrupt, robustness, sample
+from medseal.classification.robustness import (
+    CORRUPTIONS,
+    SEVERITIES,
+    corrupt,
+    robustness,
+    sample,
+    site_rows,
+)
 from medseal.datasets import Record, read_dataset
 from medseal.digest import Digest
 from medseal.errors import ConfigurationError, InputError
@@ -81,6 +88,8 @@ def test_rows_for_each_severity_and_site(brain_folder):
     found = robustness(model(), data, data.records[:8])
     assert set(found["corruptions"]) == set(CORRUPTIONS) - {"colour-cast"}  # the model is grey
     assert set(found["sites"]) == {"none", *shift_names(colour=False)}
+    assert found["images"] == 8
+    assert found["sites"] == site_rows(model(), data, data.records[:8])
     for rows in found["corruptions"].values():
         assert len(rows) == len(SEVERITIES)
         assert rows[0] == found["sites"]["none"]

@@ -53,6 +53,11 @@ def test_other_sources_come_before_those_of_training() -> None:
         **part(0.6),
         "inside": part(0.9),
         "sources": {"Far hospital": {**part(0.6), "external": True}},
+        "robustness": {
+            "images": 4,
+            "corruptions": {"blur": [{"balanced_accuracy": 0.5, "coverage": 1.0}] * 6},
+            "sites": {"none": {"balanced_accuracy": None, "coverage": 0.25}},
+        },
         "per_class": {"no": {"images": 5.0, "sensitivity": 0.8, "auroc": None}},
     }
     lines = list(evaluation_lines(result))
@@ -70,3 +75,5 @@ def test_other_sources_come_before_those_of_training() -> None:
         "balanced_accuracy 0.600 [0.500, 0.700]"
     )
     assert "  no: images 5; sensitivity 0.800; auroc not defined" in lines
+    assert "  blur           0.500 0.500 0.500 0.500 0.500 0.500" in lines
+    assert "  none           not defined 0.250" in lines

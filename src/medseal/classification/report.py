@@ -17,7 +17,7 @@ from PIL import Image
 from medseal.classification.charts import evaluation_charts, robustness_charts, source_bars
 from medseal.classification.evaluation import Evaluation
 from medseal.classification.explain import explain, overlay
-from medseal.classification.robustness import robustness, sample
+from medseal.classification.robustness import sample
 from medseal.classification.trust import check_map, check_maps
 from medseal.datasets import Record
 from medseal.errors import ConfigurationError, StorageError
@@ -43,8 +43,6 @@ class ReportSettings:
 
     Attributes
     ----------
-    robustness_images
-        Images that are made worse; 0 leaves that part out.
     explained_images
         Images whose heat maps are tested together; 0 leaves that part out.
     pictures
@@ -56,12 +54,11 @@ class ReportSettings:
         A number is negative.
     """
 
-    robustness_images: int = 120
     explained_images: int = 16
     pictures: int = 4
 
     def __post_init__(self) -> None:
-        if min(self.robustness_images, self.explained_images, self.pictures) < 0:
+        if min(self.explained_images, self.pictures) < 0:
             raise ConfigurationError("the page cannot measure fewer than no images")
 
 
@@ -90,7 +87,8 @@ def render(evaluation: Evaluation, result: Mapping[str, Any], *, settings: Repor
     evaluation
         Model, images and answers; the images are read again.
     result
-        What `medseal.classification.evaluation.summary` says of it.
+        What `medseal.classification.evaluation.summary` says of it; under ``robustness``, if that
+        was measured, what `medseal.classification.robustness.robustness` says.
     settings
         How much is measured for the page.
 
@@ -117,7 +115,7 @@ def render(evaluation: Evaluation, result: Mapping[str, Any], *, settings: Repor
         bars=source_bars(result),
         charts=charts,
         matrices=matrices,
-        robust=_robust(evaluation, settings),
+        robust=_robust(result),
         maps=_maps(evaluation, settings),
         tables=list(_tables(result)),
         card=card,
@@ -199,22 +197,17 @@ def _tables(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"title": title, "rows": rows}
 
 
-def _robust(evaluation: Evaluation, settings: ReportSettings) -> dict[str, Any] | None:
-    if not settings.robustness_images:
+def _robust(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    if "robustness" not in result:
         return None
-    chosen = sample(
-        evaluation.records,
-        count=settings.robustness_images,
-        generator=np.random.default_rng(_SEED),
-    )
-    found = robustness(evaluation.classifier, evaluation.data, chosen)
+    found = result["robustness"]
     names, charts = robustness_charts(found["corruptions"])
     figures = ("balanced_accuracy", "accuracy", "coverage", "accuracy_if_not_abstained")
     sites = [
         {"name": name.replace("-", " "), "cells": [_number(row[figure]) for figure in figures]}
         for name, row in found["sites"].items()
     ]
-    return {"images": len(chosen), "names": names, "charts": charts, "sites": sites}
+    return {"images": found["images"], "names": names, "charts": charts, "sites": sites}
 
 
 def _maps(evaluation: Evaluation, settings: ReportSettings) -> dict[str, Any] | None:

@@ -17,11 +17,12 @@ from medseal.errors import ConfigurationError, InputError
 from medseal.imaging import MedicalImage, display_values
 from medseal.metrics.classification import figures_of
 
-__all__ = ["CORRUPTIONS", "SEVERITIES", "corrupt", "robustness", "sample"]
+__all__ = ["CORRUPTIONS", "SEVERITIES", "corrupt", "robustness", "sample", "site_rows"]
 
 SEVERITIES = (0, 1, 2, 3, 4, 5)
 Display = NDArray[np.uint8]
 _COLOUR_NDIM = 3
+_OF_COLOUR = "colour-cast"
 # One value a severity from 1 to 5.
 _CONTRAST = (0.75, 0.5, 0.35, 0.2, 0.1)  # factor on the distance from the mean
 _GAMMA = (1.3, 1.7, 2.2, 3.0, 4.0)  # exponent: darker
@@ -96,7 +97,7 @@ CORRUPTIONS: Mapping[str, Callable[[Display, int], Display]] = MappingProxyType(
         "jpeg": _jpeg,
         "resolution": _resolution,
         "border": _border,
-        "colour-cast": _colour_cast,
+        _OF_COLOUR: _colour_cast,
     }
 )
 
@@ -169,9 +170,7 @@ class _Shown:
     groups: tuple[str, ...]
 
 
-def robustness(
-    classifier: Classifier, data: Dataset, records: Sequence[Record]
-) -> dict[str, dict[str, Any]]:
+def robustness(classifier: Classifier, data: Dataset, records: Sequence[Record]) -> dict[str, Any]:
     """Return accuracy and abstention of a model on worsened images and at simulated sites.
 
     Parameters
@@ -184,35 +183,63 @@ def robustness(
     Returns
     -------
     dict
-        ``corruptions``: by name a list with one row a severity, 0 first; ``sites``: by name one
-        row, ``none`` first. A row holds ``accuracy``, ``balanced_accuracy`` (None if a class is
-        missing), ``coverage`` (share that was not left to a person) and
-        ``accuracy_if_not_abstained`` (None if nothing was answered).
+        ``images``; ``corruptions``: by name a list with one row a severity, 0 first; ``sites``: as
+        `site_rows` gives it.
 
     Raises
     ------
     InputError
         No record, or an image cannot be read.
     """
+    shown = _read(classifier, data, records)
+    names = [name for name in CORRUPTIONS if classifier.preprocess.colour or name != _OF_COLOUR]
+    sites = _sites(classifier, shown)
+    corruptions = {
+        name: [
+            sites["none"],
+            *(_row(classifier, shown, _worse(name, level)) for level in SEVERITIES[1:]),
+        ]
+        for name in names
+    }
+    return {"images": len(records), "corruptions": corruptions, "sites": sites}
+
+
+def site_rows(
+    classifier: Classifier, data: Dataset, records: Sequence[Record]
+) -> dict[str, dict[str, Any]]:
+    """Return accuracy and abstention of a model at simulated other sites.
+
+    Parameters and errors as `robustness`.
+
+    Returns
+    -------
+    dict
+        By name of the site, ``none`` first, a row with ``accuracy``, ``balanced_accuracy`` (None
+        if a class is missing), ``coverage`` (share that was not left to a person) and
+        ``accuracy_if_not_abstained`` (None if nothing was answered).
+    """
+    return _sites(classifier, _read(classifier, data, records))
+
+
+def _read(classifier: Classifier, data: Dataset, records: Sequence[Record]) -> _Shown:
     if not records:
         raise InputError(f"no image of {data.name} to worsen")
     images = [data.read(record) for record in records]
     classes = classifier.card.classes
-    shown = _Shown(
+    return _Shown(
         displays=tuple(display_values(image) for image in images),
         originals=tuple(images),
         labels=np.array([classes.index(record.label) for record in records], dtype=np.int64),
         groups=tuple(record.group for record in records),
     )
-    colour = classifier.preprocess.colour
-    plain = _row(classifier, shown, lambda display: display)
-    corruptions = {
-        name: [plain, *(_row(classifier, shown, _worse(name, level)) for level in SEVERITIES[1:])]
-        for name in CORRUPTIONS
-        if colour or name != "colour-cast"
+
+
+def _sites(classifier: Classifier, shown: _Shown) -> dict[str, dict[str, Any]]:
+    names = shift_names(colour=classifier.preprocess.colour)
+    return {
+        "none": _row(classifier, shown, lambda display: display),
+        **{name: _row(classifier, shown, _elsewhere(name)) for name in names},
     }
-    sites = {name: _row(classifier, shown, _elsewhere(name)) for name in shift_names(colour=colour)}
-    return {"corruptions": corruptions, "sites": {"none": plain, **sites}}
 
 
 def _worse(name: str, severity: int) -> Callable[[Display], Display]:

@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import click
+import numpy as np
 
 from medseal.classification.evaluation import examine, summary
 from medseal.classification.report import ReportSettings, write_report
+from medseal.classification.robustness import robustness as measure
+from medseal.classification.robustness import sample
 from medseal.cli.figures import evaluation_lines
 from medseal.cli.options import FILE, Common, common, emit, option
+
+_PAGE_IMAGES = 80
 
 
 @click.command(name="evaluate")
@@ -25,11 +30,9 @@ from medseal.cli.options import FILE, Common, common, emit, option
 @option("--trained-on", type=FILE, help="Folder with the images of training, to compare with.")
 @option("--report", type=FILE, help="Write an HTML page with plots and explained images.")
 @option(
-    "--report-images",
-    type=click.IntRange(min=10),
-    default=120,
-    show_default=True,
-    help="Images that the page's robustness curves are measured on.",
+    "--robustness",
+    type=click.IntRange(min=0),
+    help="Images that are made worse, and shifted to simulated sites, in steps; 80 for a page.",
 )
 @common
 def command(  # noqa: PLR0913  # each is an option of the command
@@ -42,7 +45,7 @@ def command(  # noqa: PLR0913  # each is an option of the command
     sources: tuple[str, ...],
     trained_on: Path | None,
     report: Path | None,
-    report_images: int,
+    robustness: int | None,
 ) -> None:
     """Evaluate MODEL (an id, or a folder with weights and card); intervals are by group.
 
@@ -53,8 +56,11 @@ def command(  # noqa: PLR0913  # each is an option of the command
         model, data, split=split, sources=sources, data_set=data_set, trained_on=trained_on
     )
     result = summary(found)
+    images = (_PAGE_IMAGES if report is not None else 0) if robustness is None else robustness
+    if images:
+        generator = np.random.default_rng(1)
+        chosen = sample(found.records, count=images, generator=generator)
+        result["robustness"] = measure(found.classifier, found.data, chosen)
     if report is not None:
-        write_report(
-            found, result, report, settings=ReportSettings(robustness_images=report_images)
-        )
+        write_report(found, result, report, settings=ReportSettings())
     emit(options, result, "\n".join(evaluation_lines(result)))

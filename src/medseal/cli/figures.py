@@ -39,6 +39,19 @@ def evaluation_lines(result: Mapping[str, Any]) -> Iterator[str]:
         if name in result:
             yield f"{name.replace('_', ' ')}:"
             yield from _table(result[name])
+    if "robustness" in result:
+        yield from _robustness(result["robustness"])
+
+
+def _robustness(found: Mapping[str, Any]) -> Iterator[str]:
+    yield f"balanced accuracy of {found['images']} images made worse, severity 0 to 5; answered:"
+    for name, rows in found["corruptions"].items():
+        for key in ("balanced_accuracy", "coverage"):
+            title = name if key == "balanced_accuracy" else ""
+            yield f"  {title:14} {' '.join(_number(row[key]) for row in rows)}"
+    yield "the same images at simulated other sites: balanced accuracy; answered:"
+    for name, row in found["sites"].items():
+        yield f"  {name:14} {_number(row['balanced_accuracy'])} {_number(row['coverage'])}"
 
 
 def _headline(part: Mapping[str, Any], name: str) -> Iterator[str]:
