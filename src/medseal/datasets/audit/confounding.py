@@ -21,6 +21,8 @@ __all__ = [
 
 # Shares of the way from chance to perfect, at the lower bound of the interval.
 _WEAK, _STRONG = 0.1, 0.6
+# Parts of a random split pass chance by luck more often than by as much as this.
+_SHIFT = 0.06
 # Alone of the traces this one cannot show a finding at all.
 _NO_CONTENT = "file header"
 _COARSE = 8
@@ -163,7 +165,7 @@ def shift_findings(rows: Sequence[TraceRow]) -> list[Finding]:
             next_step="do not promise coverage or calibration on test from the other part",
         )
         for row in rows
-        if row.result is not None and row.result.is_above_chance
+        if row.result is not None and row.result.is_above_chance and row.result.gain >= _SHIFT
     ]
 
 
