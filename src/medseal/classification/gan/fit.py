@@ -33,6 +33,8 @@ _BETAS = (0.0, 0.99)
 _LATER = 9
 _GREY_NDIM = 3
 _COIN = 0.5
+# What a step returns, by name.
+_MEANS = ("discriminator_loss", "generator_loss", "real_score", "generated_score")
 
 Scores = list[tuple[float, float, float, float]]
 
@@ -103,9 +105,6 @@ def fit_gan(
             )
             scores, start = [], time.perf_counter()
     return state.average
-
-
-_MEANS = ("discriminator_loss", "generator_loss", "real_score", "generated_score")
 
 
 def _fresh(train: Examples, classes: int, config: GanConfig, run_digest: str) -> GanState:
