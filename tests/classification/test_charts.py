@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,25 @@ def test_a_chart_for_each_corruption():
     [chart] = charts
     assert chart["title"] == "blur"
     assert chart["svg"].count("<polyline") == 2  # the undefined figure draws nothing
+
+
+def test_several_classes_have_a_line_each(inside):
+    found, _ = inside
+    classes = ("normal", "benign", "malignant")
+    labels = np.arange(len(found.records)) % 3
+    rows = np.eye(3)[labels] * 0.5 + 1 / 6
+    card = dataclasses.replace(found.classifier.card, classes=classes)
+    three = dataclasses.replace(
+        found,
+        classifier=dataclasses.replace(found.classifier, card=card),
+        outcome=dataclasses.replace(
+            found.outcome, labels=labels, probabilities=rows, predicted=labels
+        ),
+    )
+    result = summary(three)
+    charts, [matrix] = evaluation_charts(three, result)
+    assert charts[0]["names"] == list(classes)
+    assert charts[2]["names"] == ["sources of training"]
+    assert matrix["svg"].count("<rect") == 9
+    assert set(result["per_class"]) == set(classes)
+    assert result["figures"]["auroc"]["estimate"] == 1
