@@ -205,28 +205,6 @@ def test_volumes_are_one_record_each(tmp_path):
     assert dataset.read(dataset.records[0]).frames == 3
 
 
-def test_archives_of_volumes_and_colour(tmp_path):
-    generator = np.random.default_rng(0)
-    arrays = {}
-    for key, count in (("train", 4), ("val", 2), ("test", 2)):
-        arrays[f"{key}_images"] = generator.integers(0, 256, (count, 5, 9, 9)).astype(np.uint8)
-        arrays[f"{key}_labels"] = np.arange(count)[:, None] % 2
-    np.savez(tmp_path / "organmnist3d.npz", **arrays)
-    assert recognise(tmp_path) == recognise(tmp_path / "organmnist3d.npz") == "medmnist"
-    dataset = read_dataset("medmnist", tmp_path)
-    assert dataset.classes == ("0", "1")
-    image = dataset.read(dataset.records[0])
-    assert image.stored_values.shape == (5, 9, 9, 1)
-    assert np.array_equal(image.stored_values[..., 0], arrays["test_images"][0])
-    for key in ("train", "val", "test"):
-        arrays[f"{key}_images"] = generator.integers(
-            0, 256, (*arrays[f"{key}_labels"].shape[:1], 9, 9, 3)
-        ).astype(np.uint8)
-    np.savez(tmp_path / "organmnist3d.npz", **arrays)
-    image = (dataset := read_dataset("medmnist", tmp_path)).read(dataset.records[0])
-    assert image.photometric_interpretation == "RGB"
-
-
 def test_recognition_names_what_a_manifest_lists(tmp_path):
     header = "path,modality,label,group"
     table(tmp_path, "a/1.png,dermoscopy,benign,g", header=header, name="MANIFEST.csv")

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from medseal.datasets import read_dataset
+from medseal.datasets.audit import audit
 
 COUNT = 72
 SIDE = 48
@@ -57,3 +58,13 @@ def confounded(tmp_path_factory):
     return read_dataset(
         "class-folders", fill(tmp_path_factory.mktemp("confounded"), save_confounded)
     )
+
+
+@pytest.fixture(scope="session")
+def clean_audit(clean):
+    return audit(clean, progress=lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def confounded_audit(confounded):
+    return audit(confounded, progress=lambda _: None)

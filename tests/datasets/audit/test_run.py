@@ -6,22 +6,12 @@ from PIL import Image
 
 from medseal.datasets import read_dataset
 from medseal.datasets.audit import audit
-from medseal.datasets.audit.page import as_page, as_text
+from medseal.datasets.audit.page import as_page
 from medseal.errors import InputError
 
 
 def quiet(_line):
     return None
-
-
-@pytest.fixture(scope="module")
-def clean_audit(clean):
-    return audit(clean, progress=quiet)
-
-
-@pytest.fixture(scope="module")
-def confounded_audit(confounded):
-    return audit(confounded, progress=quiet)
 
 
 def test_no_wolf_is_cried(clean_audit):
@@ -48,22 +38,6 @@ def test_confounding_is_named_with_the_next_step(confounded_audit):
 def test_same_data_same_audit(clean, clean_audit):
     again, _ = audit(clean, progress=quiet)
     assert again.to_json() == clean_audit[0].to_json()
-
-
-def test_text_and_page_show_findings_and_escape_names(confounded_audit):
-    done, measured = confounded_audit
-    text = as_text(done)
-    assert "PROBLEM: the label can be read from the file header alone" in text
-    assert "    next: " in text
-    hostile = replace(done, data_set="<script>alert(1)</script>")
-    page = as_page(hostile, measured)
-    assert "<script>" not in page
-    assert "data:image/png;base64," in page
-    assert "http" not in page.replace("http-equiv", "")
-
-
-def test_clean_text_says_so(clean_audit):
-    assert as_text(clean_audit[0]).endswith("no finding")
 
 
 def with_part(dataset, parts):
