@@ -67,3 +67,66 @@ def test_other_tensors_are_refused(fitted):
 def test_settings_must_be_positive():
     with pytest.raises(ConfigurationError, match="must be positive"):
         SvmConfig(costs=())
+
+
+def blocks(count, seed, classes=3):
+    """Noise with stripes across, along, or both, in colour: red, green or blue."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.int64) % classes
+    images = generator.integers(0, 120, (count, 64, 64, 3)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[..., label] += 60
+        if label != 1:
+            image[::4] += 50
+        if label != 0:
+            image[:, ::4] += 50
+    return Examples(images=images, labels=labels)
+
+
+def test_colour_adds_histograms_of_hue_saturation_and_value():
+    grey = np.full((64, 64), 90, np.uint8)
+    table = features(np.repeat(grey[:, :, None], 3, axis=2))
+    np.testing.assert_allclose(table[:1875], features(grey))
+    assert table.shape == (1875 + 96,)
+    colours = table[1875:].reshape(3, 32)
+    np.testing.assert_allclose(colours.sum(axis=1), 1)
+    assert colours[1].argmax() == 0  # no saturation
+    assert colours[2].argmax() == 90 // 8
+    hue = [
+        features(image)[1875:1907].argmax()
+        for image in np.eye(3, dtype=np.uint8) * 255
+        for image in [np.broadcast_to(image, (64, 64, 3))]
+    ]
+    assert hue == [0, 85 // 8, 170 // 8]
+
+
+def test_three_classes_in_colour():
+    model, notes = fit_svm(blocks(45, 1), blocks(24, 2), config=SvmConfig())
+    fresh = blocks(30, 3)
+    logits = model.logits(fresh.images)
+    assert logits.shape == (30, 3)
+    assert np.mean(logits.argmax(axis=1) == fresh.labels) >= 0.9
+    again = LinearSvm.from_tensors(model.to_tensors())
+    np.testing.assert_allclose(again.logits(fresh.images), logits, atol=1e-3)
+    assert np.isfinite(notes["validation_loss"])
+    wrong = {**model.to_tensors(), "offsets": np.zeros((3, 4))}
+    with pytest.raises(WeightsError, match="not the weights of a linear SVM"):
+        LinearSvm.from_tensors(wrong)
+
+
+def test_balance_weighs_a_rare_class_like_a_frequent_one():
+    def noise(count, seed):
+        generator = np.random.default_rng(seed)
+        images = generator.integers(0, 256, (count, 64, 64)).astype(np.uint8)
+        return Examples(images=images, labels=(np.arange(count) % 8 == 1).astype(np.int64))
+
+    settings = SvmConfig(costs=(1e-7,))
+    fresh = noise(16, 3).images
+    plain, balanced = (
+        fit_svm(noise(64, 1), noise(64, 2), config=settings, balanced=balanced)[0]
+        .logits(fresh)[:, 1]
+        .mean()
+        for balanced in (False, True)
+    )
+    assert plain == pytest.approx(np.log(1 / 7), abs=0.4)
+    assert balanced == pytest.approx(0, abs=0.4)

@@ -11,6 +11,7 @@ from medseal.classification.examples import Examples
 from medseal.classification.fit import (
     LOG_NAME,
     FitConfig,
+    _validate,
     channels_last,
     fit,
     learner_for,
@@ -206,3 +207,60 @@ def test_maps_of_the_first_layer_lie_channels_last(channels):
     network = build("five-layer-cnn", NetworkConfig(rows=32, columns=32, channels=channels), seed=1)
     maps = network.block1[0](moved)
     assert maps.is_contiguous(memory_format=torch.channels_last)
+
+
+ALL_SETTINGS = {
+    "schedule": "cosine",
+    "warmup_epochs": 0.5,
+    "ema_decay": 0.9,
+    "balance": "label-source",
+    "weight_decay": 1e-3,
+    "layer_decay": 0.8,
+    "head_learning_rate": 0.002,
+    "label_smoothing": 0.05,
+    "select_by": "balanced-loss",
+}
+
+
+def test_resumed_equals_uninterrupted_with_every_setting(tmp_path, monkeypatch):
+    whole, whole_state = run(tmp_path / "whole", **ALL_SETTINGS)
+    real = fit_module.train_epoch
+
+    def stops_in_epoch_two(*args, **options):
+        if options["epoch"] == 2:
+            raise KeyboardInterrupt("power cut")
+        return real(*args, **options)
+
+    monkeypatch.setattr(fit_module, "train_epoch", stops_in_epoch_two)
+    with pytest.raises(KeyboardInterrupt, match="power cut"):
+        run(tmp_path / "cut", **ALL_SETTINGS)
+    monkeypatch.undo()
+    resumed, state = run(tmp_path / "cut", **ALL_SETTINGS)
+    assert losses(state) == losses(whole_state)
+    assert same_weights(resumed, whole)
+
+
+def test_what_is_kept_is_the_average(tmp_path):
+    settings = {"max_epochs": 1, "select_by": "last"}
+    plain, _ = run(tmp_path / "plain", **settings)
+    average, _ = run(tmp_path / "average", ema_decay=0.9, **settings)
+    assert not same_weights(plain, average)
+
+
+def test_balanced_figures_weigh_classes_equally():
+    examples = make_examples(12)
+    rare = Examples(
+        images=examples.images[[0, 2, 4, 6, 1]].copy(), labels=examples.labels[[0, 2, 4, 6, 1]]
+    )
+    network = build("five-layer-cnn", SMALL, seed=1)
+    with torch.no_grad():
+        network.output.weight.zero_()
+        network.output.bias.copy_(torch.tensor([2.0, 0.0]))  # always the first class
+    loss, accuracy, criterion = _validate(network, rare, "balanced-accuracy")
+    assert accuracy == pytest.approx(0.8)
+    assert criterion == pytest.approx(0.5)
+    _, _, balanced = _validate(network, rare, "balanced-loss")
+    low, high = np.log1p(np.exp(-2)), np.log1p(np.exp(-2)) + 2
+    assert loss == pytest.approx(0.8 * low + 0.2 * high)
+    assert balanced == pytest.approx((low + high) / 2)
+    assert _validate(network, rare, "loss")[2] == loss
