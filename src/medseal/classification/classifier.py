@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,8 @@ class Classifier:
         Digest of the file that is run, where it is not the weights that the card names.
     reduces
         Whether images that were decoded at reduced size passed the export gate.
+    folder
+        Where it was read from; None for an installed model.
     """
 
     card: Card
@@ -92,6 +95,7 @@ class Classifier:
     runtime: str = "torch"
     executed: Digest | None = None
     reduces: bool = False
+    folder: Path | None = None
 
     @property
     def digest(self) -> Digest:

@@ -19,11 +19,10 @@ from medseal.classification.heldout import (
     roles_of,
 )
 from medseal.classification.outcome import Outcome, by_group, outcome_of, score, short_score
-from medseal.classification.predict import load, load_folder
+from medseal.classification.runtime import open_model
 from medseal.datasets import Dataset, Record, read_dataset
 from medseal.datasets.split import Part
 from medseal.errors import ConfigurationError, InputError
-from medseal.weights import is_model_id
 
 __all__ = ["Evaluation", "Outcome", "evaluate", "examine", "outcome_of", "score", "summary"]
 
@@ -79,7 +78,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path,
+    model: str | Path | Classifier,
     data_dir: Path,
     *,
     split: str = "test",
@@ -104,7 +103,7 @@ def evaluate(
 
 
 def examine(
-    model: str | Path,
+    model: str | Path | Classifier,
     data_dir: Path,
     *,
     split: str = "test",
@@ -117,7 +116,8 @@ def examine(
     Parameters
     ----------
     model
-        Id of an installed model, or a model folder; text that could be an id is one.
+        Id of an installed model, a folder of a trained or an exported model, or an opened one;
+        text that could be an id is one.
     data_dir
         Folder with the images: a manifest or class folders.
     split
@@ -139,8 +139,7 @@ def examine(
     """
     if split not in _SELECTIONS:
         raise ConfigurationError(f"split must be one of {', '.join(_SELECTIONS)}")
-    is_id = isinstance(model, str) and is_model_id(model)
-    classifier = load(str(model)) if is_id else load_folder(Path(model))
+    classifier = model if isinstance(model, Classifier) else open_model(model)
     card = classifier.card
     name = data_set if data_set is not None else card.training.get("dataset")
     if not isinstance(name, str):
@@ -150,7 +149,7 @@ def examine(
     data = whole.restrict(sources=sources) if sources else whole
     known = known_training(
         card,
-        folder=None if is_id else Path(model),
+        folder=classifier.folder,
         data=whole,
         trained_on=whole.root if trained_on is None else trained_on,
     )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,7 +71,8 @@ def open_model(model: str | Path, *, runtime: str = "auto", threads: int = 1) ->
             raise ConfigurationError(
                 f"{folder.name} is an exported model: name the trained one to run it on torch"
             )
-        return serve(read_exported(folder), runtime=runtime, threads=threads)
+        served = serve(read_exported(folder), runtime=runtime, threads=threads)
+        return replace(served, folder=folder)
     if runtime not in ("auto", "torch"):
         raise ConfigurationError(
             f"{model} is not an exported model: export it first, with medseal export"
@@ -80,7 +82,7 @@ def open_model(model: str | Path, *, runtime: str = "auto", threads: int = 1) ->
 
     if isinstance(model, str) and is_model_id(model):
         return load(model)
-    return load_folder(folder)
+    return replace(load_folder(folder), folder=folder)
 
 
 def installed_engines() -> tuple[Engine, ...]:
