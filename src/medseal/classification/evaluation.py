@@ -27,7 +27,7 @@ from medseal.errors import ConfigurationError, InputError
 __all__ = ["Evaluation", "Outcome", "evaluate", "examine", "outcome_of", "score", "summary"]
 
 _SELECTIONS: tuple[str, ...] = (*get_args(Part), "all")
-# Roles that a selection takes, in this order of preference for the headline.
+# Roles that a selection takes.
 _WANTED: Mapping[str, frozenset[Role]] = {
     "train": frozenset({"train"}),
     "validation": frozenset({"validation"}),
@@ -222,7 +222,8 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
         of the other sources where there are some, else of the sources of training. ``headline``
         is ``external``, ``inside`` or ``all``; where both kinds are there, ``inside`` holds the
         figures of the sources of training. ``sources``, ``collections`` and ``details`` are
-        tables of subgroups, ``by_group`` has one decision a group.
+        tables of subgroups, ``by_group`` has one decision a group
+        of the headline.
     """
     outcome, external = evaluation.outcome, evaluation.is_external
     classes = evaluation.classifier.card.classes
@@ -241,8 +242,8 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
     }
     if external.any() and not external.all():
         result["inside"] = score(outcome.part(~external), classes=classes)
-    if len(set(outcome.groups)) < len(outcome.groups):
-        grouped = by_group(outcome)
+    if len(set(shown.groups)) < len(shown.groups):
+        grouped = by_group(shown)
         if grouped is not None:
             result["by_group"] = short_score(grouped)
     return {**result, **_subgroups(evaluation)}

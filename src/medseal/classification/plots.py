@@ -22,7 +22,7 @@ _MAX_POINTS = 160
 _BAR_HEIGHT, _BAR_LEFT, _BAR_WIDTH = 26, 210, 560
 _CELL = 64
 # Characters of a name that fit left of a bar, and above a column.
-_NAME, _SHORT_NAME = 34, 12
+_NAME, _SHORT_NAME = 30, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -27,6 +27,8 @@ RANDOM_REGIONS = 19
 LARGEST_P = 0.05
 # Rank correlation with the map of the same network with shuffled weights.
 LARGEST_CORRELATION = 0.5
+# Of the single maps: where most fail, the mean says little about the next one.
+LEAST_SHARE = 0.5
 _SHUFFLES = 3
 _BLUR_SHARE = 1 / 8
 _FIELD = 7
@@ -71,8 +73,8 @@ class MapsCheck:
     Attributes
     ----------
     verdict
-        ``trustworthy`` if both differences are above 0 with their whole interval and the mean
-        correlation is small.
+        ``trustworthy`` if both differences are above 0 with their whole interval, the mean
+        correlation is small, and at least half of the single maps are trustworthy.
     images
         Number of images.
     trustworthy_share
@@ -304,12 +306,13 @@ def check_maps(
     )
     known = [check.correlation for check in found if check.correlation is not None]
     correlation = float(np.mean(known)) if known else None
-    passed = min(deletion.low, insertion.low) > 0
+    share = float(np.mean([check.verdict == "trustworthy" for check in found]))
+    passed = min(deletion.low, insertion.low) > 0 and share >= LEAST_SHARE
     independent = correlation is None or correlation < LARGEST_CORRELATION
     return MapsCheck(
         verdict="trustworthy" if passed and independent else "not supported",
         images=len(found),
-        trustworthy_share=float(np.mean([check.verdict == "trustworthy" for check in found])),
+        trustworthy_share=share,
         deletion=deletion,
         insertion=insertion,
         correlation=correlation,
