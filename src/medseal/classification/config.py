@@ -30,7 +30,14 @@ __all__ = [
 
 MAX_CONFIG_BYTES = 64 * 2**10
 Method = Literal[
-    "edge-cnn", "efficientnet-lite0", "five-layer-cnn", "resnet50", "linear-svm", "ensemble", "gan"
+    "edge-cnn",
+    "efficientnet-lite0",
+    "five-layer-cnn",
+    "resnet50",
+    "side-comparison",
+    "linear-svm",
+    "ensemble",
+    "gan",
 ]
 _TEXTS = ("id", "version", "task", "modality", "method", "dataset", "limits")
 _HEX_DIGITS = 64

@@ -6,6 +6,7 @@ from medseal.classification.networks.five_layer import FiveLayerCNN
 from medseal.classification.networks.network import Network, NetworkConfig
 from medseal.classification.networks.registry import NETWORKS, build
 from medseal.classification.networks.resnet import ResNet50
+from medseal.classification.networks.side_comparison import SideComparison
 
 __all__ = [
     "NETWORKS",
@@ -15,5 +16,6 @@ __all__ = [
     "Network",
     "NetworkConfig",
     "ResNet50",
+    "SideComparison",
     "build",
 ]

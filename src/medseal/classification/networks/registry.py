@@ -10,6 +10,7 @@ from medseal.classification.networks.efficientnet_lite import EfficientNetLite0
 from medseal.classification.networks.five_layer import FiveLayerCNN
 from medseal.classification.networks.network import Network, NetworkConfig
 from medseal.classification.networks.resnet import ResNet50
+from medseal.classification.networks.side_comparison import SideComparison
 from medseal.errors import ConfigurationError
 
 __all__ = ["NETWORKS", "build"]
@@ -20,6 +21,7 @@ NETWORKS: Mapping[str, type[Network]] = MappingProxyType(
         "efficientnet-lite0": EfficientNetLite0,
         "five-layer-cnn": FiveLayerCNN,
         "resnet50": ResNet50,
+        "side-comparison": SideComparison,
     }
 )
 
