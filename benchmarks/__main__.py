@@ -29,6 +29,7 @@ NAMES = (
     "audit",
     "classification",
     "gan",
+    "inference",
 )
 NEED_DATA = frozenset({"watermark", "audit", "classification", "gan"})
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
@@ -120,6 +121,32 @@ TARGETS = (
             least=least,
         )
         for name, model, part, figure, least in _CLASSIFIERS
+    ),
+    *(
+        Target(text=text, result="inference", path=path, least=least, most=most)
+        for text, path, least, most in (
+            ("five-layer CNN, ms an image on one core", "five_layer.least_milliseconds", None, 1.0),
+            ("ResNet-50, ms an image", "resnet50_random_weights.least_milliseconds", None, 10.0),
+            (
+                "JPEG file of 600 x 450 to probability, ms",
+                "files_to_probability.jpeg_rgb_600x450.reduced_ms",
+                None,
+                2.2,
+            ),
+            (
+                "JPEG 2000 of 12 bits, 1024 x 1024, to probability, ms",
+                "files_to_probability.jpeg_2000.reduced_ms",
+                None,
+                14.0,
+            ),
+            (
+                "two workers, times one (bfloat16)",
+                "workers_images_a_second.bf16.ratio",
+                1.7,
+                None,
+            ),
+            ("100,000 JPEG files, minutes", "many_jpeg_files.minutes_for_100000", None, 10.0),
+        )
     ),
     *(
         Target(text=f"{name}: accepted", result="integrity", path=f"{path}.accepted", most=0)

@@ -1,0 +1,77 @@
+"""The parts of the inference measurement, on small inputs."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import inference
+from benchmarks.inference_engines import fastest, operations_of
+from benchmarks.inference_files import dicom_files, jpeg_files, probability, reduction
+from medseal.classification import Classifier, load
+from medseal.imaging import read
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return load(inference.MODEL)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Photographs and a radiograph where the measurement looks for them."""
+    row, column = np.mgrid[0:960, 0:999]
+    grey = (127 + 100 * np.sin(row / 40) * np.cos(column / 30)).astype(np.uint8)
+    (tmp_path / "fundus_chase").mkdir()
+    (tmp_path / "chest_xray_native" / "normal").mkdir(parents=True)
+    Image.fromarray(np.stack([grey, grey // 2, grey // 3], axis=2)).save(
+        tmp_path / "fundus_chase" / "a.jpg"
+    )
+    Image.fromarray(grey).save(tmp_path / "chest_xray_native" / "normal" / "b.jpeg")
+    return tmp_path
+
+
+def test_the_least_time_is_that_of_the_work_not_of_the_wait():
+    asleep = fastest(lambda: time.sleep(0.02), seconds=0.05)
+    assert asleep < 0.01
+    assert fastest(lambda: sum(range(300_000)), seconds=0.05) > 0.0005
+
+
+def test_operations_are_counted_by_hand():
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(256, 2)
+    )
+    # 8 x 8 places, 4 filters of 9 weights; then 2 sums of 256.
+    assert operations_of(network, torch.zeros(1, 1, 8, 8)) == 2 * (64 * 4 * 9 + 2 * 256)
+
+
+def test_the_files_are_what_their_names_say(data, tmp_path):
+    [photograph] = jpeg_files(data, tmp_path)
+    assert read(photograph).stored_values.shape == (1, 450, 600, 3)
+    made = dicom_files(data, tmp_path)
+    for path in made.values():
+        image = read(path)
+        assert (image.rows, image.columns, image.bits_stored) == (1024, 1024, 12)
+    # Both are lossless: the same values.
+    values = [read(path).stored_values for path in made.values()]
+    assert np.array_equal(*values)
+    (data / "fundus_chase" / "a.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match="holds no JPEG file"):
+        jpeg_files(data, tmp_path)
+
+
+def test_a_probability_comes_from_every_file(data, tmp_path, classifier):
+    paths = [*jpeg_files(data, tmp_path), *dicom_files(data, tmp_path).values()]
+    for path in paths:
+        full = probability(path, classifier, reduced=False)
+        small = probability(path, classifier)
+        assert full.sum() == pytest.approx(1)
+        assert small == pytest.approx(full, abs=0.2)
+        assert not np.array_equal(small, full)
+    found = reduction(paths, classifier)
+    assert found["images"] == 3
+    assert found["largest_factor"] == 4
+    assert found["correlation_least"] > 0.95
+    assert reduction([], classifier) == {"images": 0}
