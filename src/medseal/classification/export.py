@@ -39,7 +39,7 @@ from medseal.imaging.reduced import needed_size, read_reduced
 from medseal.weights import is_model_id
 from medseal.weights.card import write_card
 
-__all__ = ["ExportConfig", "Material", "export", "export_model"]
+__all__ = ["ExportConfig", "Material", "export", "export_model", "material_of"]
 
 # Images that int8 scales are fitted on; more change them in the third digit.
 _CALIBRATION_IMAGES = 300
@@ -130,7 +130,8 @@ def export(
     config = config or ExportConfig()
     is_id = isinstance(model, str) and is_model_id(model)
     classifier = load(str(model)) if is_id else load_folder(Path(model))
-    material = _material(classifier, None if is_id else Path(model), data_dir, config)
+    folder = None if is_id else Path(model)
+    material = material_of(classifier, folder, data_dir, precision=config.precision)
     return export_model(classifier, material, output, config=config)
 
 
@@ -214,10 +215,27 @@ def _refuse(model_id: str, engine: Engine, outcome: GateOutcome, config: ExportC
         )
 
 
-def _material(
-    classifier: Classifier, folder: Path | None, data_dir: Path, config: ExportConfig
+def material_of(
+    classifier: Classifier, folder: Path | None, data_dir: Path, *, precision: Precision
 ) -> Material:
-    """Return the validation part of the split on the card, and training images for int8."""
+    """Return the validation part of the split on the card, and training images for int8.
+
+    Parameters
+    ----------
+    classifier
+        A trained model.
+    folder
+        That it was read from; None for an installed one.
+    data_dir
+        Holds the data set that the card names.
+    precision
+        For ``int8`` training images are read too.
+
+    Raises
+    ------
+    ConfigurationError
+        The card names no data set, or its split cannot be found in the data.
+    """
     card = classifier.card
     name = card.training.get("dataset")
     if not isinstance(name, str):
@@ -232,7 +250,7 @@ def _material(
             "knows which images are for validation"
         )
     calibration = None
-    if config.precision == "int8":
+    if precision == "int8":
         training = _with_role(data.records, roles, "train")
         chosen = training[:: -(-len(training) // _CALIBRATION_IMAGES)]
         calibration = read_examples(data, chosen, config=classifier.preprocess).images
