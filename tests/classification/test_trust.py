@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medseal.classification import Classifier, load_folder
-from medseal.classification.trust import check_map, check_maps
+from medseal.classification.trust import _shuffled, check_map, check_maps
 from medseal.datasets import mr_phantom, read_dataset
 from medseal.digest import Digest
 from medseal.errors import InputError
@@ -128,3 +128,21 @@ def test_refusals(brain_folder):
         check_maps(any_model, data, [], generator=np.random.default_rng(1))
     with pytest.raises(InputError, match="knows the classes"):
         check_map(scene(), any_model, label="maybe", generator=np.random.default_rng(1))
+
+
+def test_shuffled_weights_change_what_the_network_says_but_leave_it_alive(trained):
+    """A network that went silent would give an empty map, which resembles nothing."""
+    classifier = load_folder(trained.folder)
+    images = np.random.default_rng(4).integers(0, 256, (3, 64, 64), dtype=np.uint8)
+    other = _shuffled(classifier, np.random.default_rng(1))
+    assert not np.allclose(other.logits(images), classifier.logits(images))
+    assert np.ptp(other.logits(images), axis=0).max() > 0
+    for name, values in classifier.network.state_dict().items():
+        found = other.network.state_dict()[name]
+        if values.ndim > 1:
+            rows = (
+                tensor.reshape(len(values), -1).sort(dim=1).values for tensor in (values, found)
+            )
+            np.testing.assert_array_equal(*rows)
+        else:
+            np.testing.assert_array_equal(values, found)

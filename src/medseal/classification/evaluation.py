@@ -220,7 +220,7 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
         ``held_out_because``, ``in_training`` and ``near_duplicates_of_training`` (number of
         images; None if it cannot be known), and the figures of the headline as `score` gives them:
         of the other sources where there are some, else of the sources of training. ``headline``
-        is ``external``, ``inside`` or ``all``; where both kinds are there, ``inside`` holds the
+        is ``external`` or ``inside``; where both kinds are there, ``inside`` holds the
         figures of the sources of training. ``sources``, ``collections`` and ``details`` are
         tables of subgroups, ``by_group`` has one decision a group
         of the headline.

@@ -238,7 +238,7 @@ def _random_region(content: Mask, generator: np.random.Generator) -> Mask:
 
 
 def _shuffled(classifier: Classifier, generator: np.random.Generator) -> Classifier:
-    """Return the model with the values of each filter bank and weight matrix shuffled."""
+    """Return the model with the values inside each filter and dense unit shuffled."""
     import torch  # noqa: PLC0415  # only a model with a network comes here
 
     from medseal.classification.fit import logits_of  # noqa: PLC0415  # needs torch
@@ -249,8 +249,12 @@ def _shuffled(classifier: Classifier, generator: np.random.Generator) -> Classif
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1:
-                order = torch.from_numpy(generator.permutation(parameter.numel()))
-                parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+                rows = parameter.reshape(len(parameter), -1)
+                # Inside each filter: sum and size stay, so no layer goes silent.
+                order = generator.permuted(
+                    np.tile(np.arange(rows.shape[1]), (len(rows), 1)), axis=1
+                )
+                parameter.copy_(rows.gather(1, torch.from_numpy(order)).reshape(parameter.shape))
 
     def logits(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         return np.asarray(logits_of(network, images).numpy(), np.float64)
