@@ -144,7 +144,8 @@ class TrainConfig:
     id, version, task, modality, limits, default
         As on the model's card.
     method
-        Which kind of model.
+        ``five-layer-cnn``, ``efficientnet-lite0``, ``resnet50``, ``edge-cnn``, ``linear-svm``,
+        ``ensemble``, or ``gan`` for a generator of images.
     dataset
         Name of the data set; ``pooled`` for those under `pretrain`.
     split_seed
