@@ -68,6 +68,7 @@ def test_differences_are_paired_and_have_their_sign(parts):
         "without": [Bright(wrong=(0, 4)), Bright(wrong=(0,))],
         "in_balance": [Bright(wrong=(0, 4)), Bright(wrong=(0,))],
         "with_gan": [Bright(), Bright()],
+        "in_balance_with_gan": [Bright(), Bright()],
     }
     result = compare(networks, parts)
     better = result["differences"]["with_gan_minus_without"]["sensitivity"]
