@@ -49,8 +49,8 @@ from medseal.imaging.preprocess import PreprocessConfig
 from medseal.weights import Card
 
 MODEL = "five-layer-cnn-brain-mri"
-SECONDS, QUICK_SECONDS = 1.2, 0.02
-BATCHES = (1, 4)
+SECONDS, QUICK_SECONDS = 0.8, 0.02
+BATCHES = (1, 4, 8)
 FILES, QUICK_FILES, FULL_FILES = 20_000, 40, 100_000
 _CALLS, _QUICK_CALLS = 2000, 20
 _RUNS, _QUICK_RUNS = 3, 1
