@@ -12,13 +12,13 @@ from medseal import weights
 from medseal.classification.baselines import LinearSvm
 from medseal.classification.classifier import Classifier, Prediction
 from medseal.classification.ensemble import average_logits
+from medseal.classification.exported import preprocess_of
 from medseal.classification.fit import logits_of
 from medseal.classification.networks import NETWORKS, Network, NetworkConfig
 from medseal.classification.storage import unpack
 from medseal.errors import (
     ConfigurationError,
     DigestMismatchError,
-    InputError,
     ModelMismatchError,
     WeightsError,
 )
@@ -69,7 +69,7 @@ def classifier_from(
     DigestMismatchError
         A member of an ensemble is another model than the one it was made of.
     """
-    preprocess = _preprocess_of(card)
+    preprocess = preprocess_of(card)
     if card.method == "ensemble":
         return _ensemble_from(card, tensors, beside=beside)
     if card.method == "linear-svm":
@@ -152,19 +152,6 @@ def _checked(model_id: str, config: PreprocessConfig, logits: Logits) -> Logits:
         return logits(images)
 
     return checked
-
-
-def _preprocess_of(card: Card) -> PreprocessConfig:
-    """Return the settings on the card; the digest shows that they mean the same here."""
-    settings: dict[str, Any] = dict(card.preprocess)
-    stated = settings.pop("digest", None)
-    try:
-        config = PreprocessConfig(**settings)
-    except (TypeError, InputError) as error:
-        raise WeightsError(f"card of {card.id}: [preprocess] is malformed") from error
-    if stated != str(config.digest):
-        raise WeightsError(f"{card.id} was trained with other preprocessing: update the package")
-    return config
 
 
 def _network_from(
