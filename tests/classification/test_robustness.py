@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from medseal.classification import Classifier
 from medseal.classification.augment.site import shift_names
@@ -100,6 +101,17 @@ def test_rows_for_each_severity_and_site(brain_folder):
     # Darker images are all called healthy by this model.
     assert dark[5]["balanced_accuracy"] == 0.5
     assert dark[5]["accuracy"] == np.mean([r.label == "no_tumour" for r in data.records[:8]])
+
+
+def test_grey_pictures_stored_in_colour_stay_grey(tmp_path):
+    """Noise in each channel alone would turn them into colour images, which the model refuses."""
+    for number, folder in enumerate(("no", "yes")):
+        (tmp_path / folder).mkdir()
+        picture = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
+        Image.fromarray(picture).convert("RGB").save(tmp_path / folder / "1.png")
+    data = read_dataset("brain-mri", tmp_path)
+    found = robustness(model(), data, data.records)
+    assert found["corruptions"]["noise"][5]["accuracy"] in (0, 0.5, 1)
 
 
 def test_sample_is_balanced_and_repeats_itself():

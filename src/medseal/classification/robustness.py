@@ -15,6 +15,7 @@ from medseal.classification.outcome import Outcome
 from medseal.datasets import Dataset, Record
 from medseal.errors import ConfigurationError, InputError
 from medseal.imaging import MedicalImage, display_values
+from medseal.imaging.preprocess import to_grey
 from medseal.metrics.classification import figures_of
 
 __all__ = ["CORRUPTIONS", "SEVERITIES", "corrupt", "robustness", "sample", "site_rows"]
@@ -192,7 +193,7 @@ def robustness(classifier: Classifier, data: Dataset, records: Sequence[Record])
         No record, or an image cannot be read.
     """
     shown = _read(classifier, data, records)
-    names = [name for name in CORRUPTIONS if classifier.preprocess.colour or name != _OF_COLOUR]
+    names = [name for name in CORRUPTIONS if _sees_colour(classifier) or name != _OF_COLOUR]
     sites = _sites(classifier, shown)
     corruptions = {
         name: [
@@ -225,17 +226,24 @@ def _read(classifier: Classifier, data: Dataset, records: Sequence[Record]) -> _
     if not records:
         raise InputError(f"no image of {data.name} to worsen")
     images = [data.read(record) for record in records]
+    displays = [display_values(image) for image in images]
+    # A grey picture stored in colour must stay grey, or noise would colour it.
+    colour = _sees_colour(classifier)
     classes = classifier.card.classes
     return _Shown(
-        displays=tuple(display_values(image) for image in images),
+        displays=tuple(shown if colour else to_grey(shown) for shown in displays),
         originals=tuple(images),
         labels=np.array([classes.index(record.label) for record in records], dtype=np.int64),
         groups=tuple(record.group for record in records),
     )
 
 
+def _sees_colour(classifier: Classifier) -> bool:
+    return any(model.preprocess.colour for model in classifier.members or (classifier,))
+
+
 def _sites(classifier: Classifier, shown: _Shown) -> dict[str, dict[str, Any]]:
-    names = shift_names(colour=classifier.preprocess.colour)
+    names = shift_names(colour=_sees_colour(classifier))
     return {
         "none": _row(classifier, shown, lambda display: display),
         **{name: _row(classifier, shown, _elsewhere(name)) for name in names},
