@@ -69,13 +69,12 @@ _CLASSIFIERS = (
     ("chest-xray", "efficientnet-lite0-chest-xray", "inside", "accuracy", 0.95),
     ("skin", "efficientnet-lite0-skin", "inside", "accuracy", 0.85),
     *(
-        (name, f"efficientnet-lite0-{name}-without-{source}", "other_sources", figure, least)
-        for name, source, figure, least in (
-            ("chest-xray", "kermany", "balanced_accuracy", 0.75),
-            ("chest-xray", "nih", "balanced_accuracy", 0.75),
-            ("fundus-dr", "kaggle", "balanced_accuracy", 0.80),
-            ("fundus-dr", "idrid", "balanced_accuracy", 0.80),
+        (name, f"{method}-{name}-without-{source}", "other_sources", "balanced_accuracy", least)
+        for name, method, sources, least in (
+            ("chest-xray", "side-comparison", ("kermany", "nih"), 0.75),
+            ("fundus-dr", "efficientnet-lite0", ("kaggle", "idrid"), 0.80),
         )
+        for source in sources
     ),
 )
 TARGETS = (

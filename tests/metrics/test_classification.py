@@ -105,7 +105,7 @@ def test_interval_holds_the_estimate():
 
 def test_wrong_input_is_refused():
     with pytest.raises(InputError, match="equally long"):
-        m.accuracy(np.array([1]), np.array([1, 0]))
+        m.confusion_matrix(np.array([1]), np.array([1, 0]), classes=2)
     with pytest.raises(InputError, match="numbered from 0 to 1"):
         m.confusion_matrix(np.array([2]), np.array([1]), classes=2)
     with pytest.raises(InputError, match="equally long"):

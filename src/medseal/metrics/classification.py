@@ -12,7 +12,6 @@ from medseal.metrics.ranking import rank, ratio
 
 __all__ = [
     "FIGURES",
-    "accuracy",
     "confusion_matrix",
     "figures_of",
     "figures_with_intervals",
@@ -60,12 +59,6 @@ def confusion_matrix(labels: Labels, predicted: Labels, *, classes: int) -> NDAr
     _check(labels, predicted, classes)
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
-
-
-def accuracy(labels: Labels, predicted: Labels) -> float:
-    """Return the share of right predictions, in [0, 1]; InputError if lengths differ."""
-    _check(labels, predicted, int(max(labels.max(), predicted.max())) + 1 if labels.size else 1)
-    return float(np.mean(labels == predicted))
 
 
 def weighted_figures(
