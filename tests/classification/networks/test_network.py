@@ -7,8 +7,9 @@ from medseal.errors import ConfigurationError
 
 def small(method, **settings):
     """The smallest network of a method; one with foreign weights has a single width."""
-    width = 1.0 if method == "efficientnet-lite0" else 0.125
-    return NetworkConfig(rows=32, columns=32, width=width, **settings)
+    if method in ("efficientnet-lite0", "side-comparison"):
+        return NetworkConfig(rows=64, columns=64, truncate=4, **settings)
+    return NetworkConfig(rows=64, columns=64, width=0.125, **settings)
 
 
 @pytest.mark.parametrize("method", NETWORKS)
@@ -18,7 +19,7 @@ def test_frozen_stages_do_not_change(method):
     trained = [p for p in network.parameters() if p.requires_grad]
     optimiser = torch.optim.SGD(trained, lr=0.1)
     network.train()
-    network(torch.rand(4, 1, 32, 32)).square().sum().backward()
+    network(torch.rand(4, 1, 64, 64)).square().sum().backward()
     optimiser.step()
     frozen = [layer for stage in network.stages()[:2] for layer in stage]
     kept = {id(t) for layer in frozen for t in layer.state_dict(keep_vars=True).values()}
@@ -31,9 +32,14 @@ def test_frozen_stages_do_not_change(method):
 @pytest.mark.parametrize("method", NETWORKS)
 def test_frozen_statistics_do_not_change(method):
     network = build(method, small(method, freeze_statistics=True), seed=1)
-    before = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
+    state = network.state_dict()
+    before = {
+        name: value.clone()
+        for name, value in state.items()
+        if "running" in name and not name.startswith("output")  # the head is no stage
+    }
     network.train()
-    network(torch.rand(4, 1, 32, 32))
+    network(torch.rand(4, 1, 64, 64))
     assert before
     assert all(torch.equal(network.state_dict()[k], v) for k, v in before.items())
 
@@ -42,7 +48,7 @@ def test_frozen_statistics_do_not_change(method):
 def test_mirror_gives_both_sides_the_same_answer(method):
     network = build(method, small(method, mirror=True), seed=1).eval()
     plain = build(method, small(method), seed=1).eval()
-    images = torch.rand(3, 1, 32, 32)
+    images = torch.rand(3, 1, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(network(images), network(images.flip(3)))
         mean = (plain(images) + plain(images.flip(3))) / 2
