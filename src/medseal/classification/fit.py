@@ -264,7 +264,7 @@ def train_epoch(
                 losses = losses * label_weights(targets).to(device)  # drawn lesions shift labels
             loss = losses.mean()
             if masks is not None and config.place_weight:
-                places = network.local_logits(maps).float()
+                places = network.local_logits(maps.float())
                 loss = loss + config.place_weight * place_loss(places, masks.to(device))
             learner.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
