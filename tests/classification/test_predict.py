@@ -123,6 +123,10 @@ def test_unknown_model_is_refused():
         ({"preprocess": {"colour": 1}}, "preprocess. is malformed"),
         ({"method": "linear-svm"}, "not the weights of a linear SVM"),
         ({"classes": ("a", "b", "c")}, "do not fit the network"),
+        ({"network": {"depth": 1}}, "network. is malformed"),
+        ({"network": {"truncate": 2}}, "network. is malformed"),
+        ({"network": {"rows": 64}}, "network. is malformed"),
+        ({"method": "ensemble"}, "names no members"),
     ],
 )
 def test_card_that_does_not_fit_is_refused(trained, changes, message):
@@ -191,6 +195,20 @@ def test_ensemble_averages_what_its_members_say(trained_ensemble):
         both, card=dataclasses.replace(both.card, calibration={"temperature": 1.0})
     )
     assert raw.predict([image])[0].probabilities["tumour"] == pytest.approx(mean, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"members": ["tiny-cnn"], "sha256": ["00", "11"]}, "one digest and one share a member"),
+        ({"members": ["tiny-cnn"], "sha256": ["00"]}, "one digest and one share a member"),
+        ({"members": "tiny-cnn", "sha256": []}, "names no members"),
+    ],
+)
+def test_ensemble_card_that_does_not_fit_is_refused(trained_ensemble, network, message):
+    card, tensors = weights.load_folder(trained_ensemble.folder)
+    with pytest.raises(WeightsError, match=message):
+        classifier_from(dataclasses.replace(card, network=network), tensors)
 
 
 def test_changed_member_is_refused(trained_ensemble, tmp_path):
