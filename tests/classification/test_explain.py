@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from medseal.classification import Classifier, explain, load_folder, overlay
-from medseal.classification.fit import logits_of
+from medseal.classification.fit import logits_of, to_batch
 from medseal.classification.networks import NETWORKS, NetworkConfig, build
 from medseal.datasets import ct_phantom, mr_phantom
 from medseal.digest import Digest
@@ -168,7 +168,9 @@ def test_integrated_gradients_see_the_lesion_side(classifier):
 
 @pytest.mark.parametrize("method", NETWORKS)
 def test_every_network_has_maps_to_look_at(method):
-    settings = NetworkConfig(rows=64, columns=64, classes=3)
+    settings = NetworkConfig(
+        rows=64, columns=64, classes=3, truncate=6 if method == "side-comparison" else 0
+    )
     network = build(method, settings, seed=1).eval()
     network.requires_grad_(False)
     preprocess = PreprocessConfig(rows=64, columns=64)
@@ -181,6 +183,34 @@ def test_every_network_has_maps_to_look_at(method):
         heat = explain(image(), model, label=label)
         assert heat.shape == (90, 70)
         assert 0 <= heat.min() <= heat.max() <= 1
+
+
+def test_a_network_that_compares_places_has_its_own_map():
+    """Both halves enter with opposite signs: the mean slope of each map is 0."""
+
+    class Difference(torch.nn.Module):
+        def features(self, images):
+            return images
+
+        def head(self, maps):
+            half = maps.shape[3] // 2
+            value = maps[:, 0, :, half:].mean(dim=(1, 2)) - maps[:, 0, :, :half].mean(dim=(1, 2))
+            return torch.stack([-value, value, value * 0 - 9], dim=1)
+
+    model = bright_corner_model(PreprocessConfig(rows=64, columns=64, equalise_histogram=False))
+    network = Difference()
+    values = np.full((64, 64), 200)
+    values[30:40, 45:55] = 4000
+    comparing = dataclasses.replace(
+        model,
+        card=dataclasses.replace(model.card, method="side-comparison"),
+        network=network,
+        logits=lambda images: network.head(to_batch(images)).numpy().astype(np.float64),
+    )
+    assert explain(shown(values), comparing, label="bright", method="grad-cam").max() < 1e-3
+    heat = explain(shown(values), comparing, label="bright")
+    assert heat[32:38, 47:53].min() > 0.9
+    assert heat[:, :30].max() == 0
 
 
 def test_refusals(classifier):

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Method", "asked_class", "explain", "heat_map", "margins", "overlay", "to_display"]
 
-Method = Literal["grad-cam", "integrated-gradients", "occlusion"]
+Method = Literal["grad-cam", "hires-cam", "integrated-gradients", "occlusion"]
 Heat = NDArray[np.float64]
+# Methods whose networks compare places with each other.
+_COMPARING = frozenset({"side-comparison"})
 # Occlusion: windows a side of the grid, and the side of a window as a share of the input's.
 _WINDOWS, _WINDOW_SHARE = 8, 1 / 5
 # Integrated gradients: steps of the path, and the blur that makes single pixels visible.
@@ -53,8 +55,9 @@ def explain(
     label
         The class that is asked about; the most probable one of this frame if none is given.
     method
-        ``grad-cam``, ``integrated-gradients`` or ``occlusion``; Grad-CAM if none is given, of a
-        model without a network occlusion.
+        ``grad-cam``, ``hires-cam``, ``integrated-gradients`` or ``occlusion``. If none is given:
+        Grad-CAM; HiResCAM of a network that compares places, whose slopes are 0 in the mean of a
+        map; occlusion of a model without a network.
 
     Returns
     -------
@@ -72,8 +75,9 @@ def explain(
 
     References
     ----------
-    Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2, at the last convolution.
-    Sundararajan et al. 2017, arXiv 1703.01365. Zeiler and Fergus 2014, arXiv 1311.2901, 4.2.
+    Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2, at the last convolution. HiResCAM:
+    Draelos and Carin 2020, arXiv 2011.08891. Sundararajan et al. 2017, arXiv 1703.01365. Zeiler
+    and Fergus 2014, arXiv 1311.2901, 4.2.
     """
     classifier.check(image)
     classes = classifier.card.classes
@@ -130,15 +134,23 @@ def heat_map(
     ndarray
         float64 in [0, 1], (rows, columns).
     """
-    chosen = method or ("occlusion" if classifier.network is None else "grad-cam")
+    chosen = method or _usual_method(classifier)
     if chosen not in get_args(Method):
         raise ConfigurationError(f"a heat map is made by one of {', '.join(get_args(Method))}")
     if chosen == "occlusion":
         return _to_unit(_occlusion(standard, classifier, index))
     if classifier.network is None:
         raise ModelMismatchError(f"{classifier.card.id} has no network: only occlusion explains it")
-    function = _grad_cam if chosen == "grad-cam" else _integrated_gradients
-    return _to_unit(function(standard, classifier.network, index))
+    if chosen == "integrated-gradients":
+        return _to_unit(_integrated_gradients(standard, classifier.network, index))
+    is_local = chosen == "hires-cam"
+    return _to_unit(_activation_map(standard, classifier.network, index, is_local=is_local))
+
+
+def _usual_method(classifier: Classifier) -> Method:
+    if classifier.network is None:
+        return "occlusion"
+    return "hires-cam" if classifier.card.method in _COMPARING else "grad-cam"
 
 
 def _to_unit(heat: Heat) -> Heat:
@@ -156,7 +168,10 @@ def margins(
     return odds
 
 
-def _grad_cam(standard: NDArray[np.uint8], network: "nn.Module", index: int) -> Heat:
+def _activation_map(
+    standard: NDArray[np.uint8], network: "nn.Module", index: int, *, is_local: bool
+) -> Heat:
+    """Return maps times slopes: at each place, or with the mean slope of each map."""
     # Imported when used: the package is imported where torch is not installed, for serving.
     import torch  # noqa: PLC0415
 
@@ -165,7 +180,7 @@ def _grad_cam(standard: NDArray[np.uint8], network: "nn.Module", index: int) -> 
         maps = network.features(_batch(standard)).detach().requires_grad_(True)  # type: ignore[operator]  # every network has it
         logits = network.head(maps)  # type: ignore[operator]  # every network has it
         (slopes,) = torch.autograd.grad(logits[0, index], maps)
-    importance = slopes.mean(dim=(2, 3), keepdim=True)  # (1, filters, 1, 1)
+    importance = slopes if is_local else slopes.mean(dim=(2, 3), keepdim=True)  # (1, filters, 1, 1)
     heat = torch.relu((importance * maps.detach()).sum(dim=1))[0].numpy()  # (h, w)
     rows, columns = standard.shape[:2]
     return np.asarray(cv2.resize(heat, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float64)
