@@ -23,20 +23,16 @@ from medseal.datasets.audit import Audit, audit
 from medseal.datasets.audit.traces import TRACES
 from medseal.errors import InputError, MedsealError
 
-# Name, and the top folder alone that is looked at; empty for all sources together.
+# Of several sources, the label is also read inside each.
 SETS = (
-    ("brain-mri", ""),
-    ("chest-xray", ""),
-    ("chest-xray", "chest_xray"),
-    ("chest-xray", "chest_xray_nih"),
-    ("skin", ""),
-    ("fundus", ""),
-    ("fundus-dr", ""),
-    ("fundus-dr", "fundus"),
-    ("fundus-dr", "fundus_idrid"),
-    ("ct-lung", ""),
-    ("breast-ultrasound", ""),
-    ("pneumonia-mnist", ""),
+    "fundus-dr",
+    "skin",
+    "chest-xray",
+    "brain-mri",
+    "breast-ultrasound",
+    "ct-lung",
+    "fundus",
+    "pneumonia-mnist",
 )
 GENERATED = 240
 QUICK_SHARE = 8
@@ -117,15 +113,13 @@ def thinned(dataset: Dataset, share: int) -> Dataset:
 
 def data_sets(data: Path | None, *, missing: list[str]) -> Iterator[tuple[str, Dataset]]:
     """Yield name and data set, those that are there; the names of others go to `missing`."""
-    for name, folder in SETS:
-        title = f"{name} ({folder} alone)" if folder else name
+    for name in SETS:
         try:
             if data is None:
                 raise InputError("no --data")
-            dataset = read_dataset(name, data)
-            yield title, dataset.restrict(sources=[folder]) if folder else dataset
+            yield name, read_dataset(name, data)
         except MedsealError as error:
-            missing.append(f"{title}: {error}")
+            missing.append(f"{name}: {error}")
 
 
 def measured(dataset: Dataset) -> dict[str, Any]:
