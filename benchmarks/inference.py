@@ -55,6 +55,7 @@ FILES, QUICK_FILES, FULL_FILES = 20_000, 40, 100_000
 _CALLS, _QUICK_CALLS = 2000, 20
 _RUNS, _QUICK_RUNS = 3, 1
 _CALIBRATION = 24
+_TURNS = 2
 _MILLI, _GIGA, _MINUTE = 1000, 1e9, 60
 _REAL = {
     "chest_xray_native": "*.jp*g",
@@ -137,7 +138,7 @@ def workers(models: dict[str, ExportedModel], folder: Path, calls: int) -> dict[
         place = folder / precision / model.card.id
         # Both are repeated: another process of the machine may disturb either.
         rates = {
-            count: max(two_workers(place, count=calls, workers=count) for _ in range(2))
+            count: max(two_workers(place, count=calls, workers=count) for _ in range(_TURNS))
             for count in (1, 2)
         }
         found[precision] = {

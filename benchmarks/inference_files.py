@@ -1,8 +1,10 @@
 """Files of the inference measurement: made from real images, and classified by workers."""
 
-import dataclasses
 import io
-import multiprocessing
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +33,8 @@ _DICOM_SIDE, _BITS = 1024, 12
 # Of a detector, in stored values; an image without noise would compress too well.
 _NOISE = 8.0
 _WARM_UP = 20
+_READY = "ready\n"
+_ROOT = Path(__file__).parents[1]
 
 
 def jpeg_files(data: Path, output: Path) -> list[Path]:
@@ -133,35 +137,6 @@ def reduction(paths: Sequence[Path], classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def _work(task: "_Task", ready: Any, results: Any) -> None:
-    """Classify until the count is reached; started together with the other workers."""
-    cv2.setNumThreads(1)
-    classifier = open_model(task.model)
-    # The files are in colour or from elsewhere: what is measured is time, not what they show.
-    image = np.random.default_rng(1).integers(0, 256, (1, 224, 224), np.uint8)
-
-    def once(number: int) -> None:
-        if task.files:
-            probability(task.files[number % len(task.files)], classifier)
-        else:
-            classifier.logits(image)
-
-    for number in range(_WARM_UP):
-        once(number)
-    ready.wait()
-    start = time.perf_counter()
-    for number in range(task.count):
-        once(number)
-    results.put((start, time.perf_counter()))
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    model: Path
-    files: tuple[Path, ...]
-    count: int
-
-
 def two_workers(model: Path, *, count: int, workers: int, files: Sequence[Path] = ()) -> float:
     """Return images a second of one-thread processes that start together.
 
@@ -176,15 +151,59 @@ def two_workers(model: Path, *, count: int, workers: int, files: Sequence[Path] 
     files
         Classified in turn; without them the network alone is run.
     """
-    context = multiprocessing.get_context("spawn")
-    ready, results = context.Barrier(workers), context.Queue()
-    task = _Task(model=model, files=tuple(files), count=count)
-    processes = [context.Process(target=_work, args=(task, ready, results)) for _ in range(workers)]
-    for process in processes:
-        process.start()
-    times = [results.get() for _ in processes]
-    for process in processes:
-        process.join()
+    paths = [str(path.resolve()) for path in (model, *files)]
+    command = [sys.executable, "-m", "benchmarks.inference_files", str(count), *paths]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    processes = [
+        # The command is this file with paths of this run.
+        subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=_ROOT,
+            env=environment,
+        )
+        for _ in range(workers)
+    ]
+    pipes = [(process.stdin, process.stdout) for process in processes]
+    for _, answers in pipes:
+        if answers is None or answers.readline() != _READY:
+            raise RuntimeError("a worker did not start")
+    for orders, _ in pipes:
+        if orders is not None:
+            orders.write("\n")
+            orders.flush()
+    times = [json.loads(process.communicate()[0]) for process in processes]
     # The clock is one for all processes; from the first start to the last end.
     first, last = min(start for start, _ in times), max(end for _, end in times)
     return float(workers * count / (last - first))
+
+
+def work(arguments: Sequence[str]) -> None:
+    """Classify in turn when a line comes in, and print when that began and ended."""
+    count, model, *paths = int(arguments[0]), *map(Path, arguments[1:])
+    cv2.setNumThreads(1)
+    classifier = open_model(model)
+    config = classifier.preprocess
+    image = np.random.default_rng(1).integers(0, 256, (1, config.rows, config.columns), np.uint8)
+
+    def once(number: int) -> None:
+        if paths:
+            probability(paths[number % len(paths)], classifier)
+        else:
+            classifier.logits(image)
+
+    for number in range(_WARM_UP):
+        once(number)
+    sys.stdout.write(_READY)
+    sys.stdout.flush()
+    sys.stdin.readline()
+    start = time.perf_counter()
+    for number in range(count):
+        once(number)
+    sys.stdout.write(json.dumps([start, time.perf_counter()]))
+
+
+if __name__ == "__main__":
+    work(sys.argv[1:])

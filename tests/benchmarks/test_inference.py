@@ -9,7 +9,13 @@ from PIL import Image
 
 from benchmarks import inference
 from benchmarks.inference_engines import fastest, operations_of
-from benchmarks.inference_files import dicom_files, jpeg_files, probability, reduction
+from benchmarks.inference_files import (
+    dicom_files,
+    jpeg_files,
+    probability,
+    reduction,
+    two_workers,
+)
 from medseal.classification import Classifier, load
 from medseal.imaging import read
 
@@ -75,3 +81,8 @@ def test_a_probability_comes_from_every_file(data, tmp_path, classifier):
     assert found["largest_factor"] == 4
     assert found["correlation_least"] > 0.95
     assert reduction([], classifier) == {"images": 0}
+
+
+def test_a_worker_that_cannot_start_is_said(tmp_path):
+    with pytest.raises(RuntimeError, match="a worker did not start"):
+        two_workers(tmp_path / "no-model", count=1, workers=1)
