@@ -8,6 +8,7 @@ paper claims two points of recall.
 """
 
 import dataclasses
+import json
 import logging
 import sys
 import tempfile
@@ -349,7 +350,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure all settings and write the result."""
     parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, help="folder for checkpoints; kept, to go on later")
-    parser.add_argument("--only", nargs="*", help="data sets to measure")
+    parser.add_argument("--only", nargs="*", help="data sets to measure; the others are kept")
     chosen = parser.parse_args(argv)
     if chosen.data is None:
         parser.error("needs --data DIR")
@@ -366,6 +367,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             for setting in SETTINGS
             if not chosen.only or setting.data_set in chosen.only
         }
+    path = chosen.output / f"gan{'.quick' if chosen.quick else ''}.json"
+    if chosen.only and path.is_file():
+        result = {**json.loads(path.read_text())["result"]["data_sets"], **result}
     write_result("gan", {"arms": dict(ARMS), "data_sets": result}, chosen, sys_stdout=sys.stdout)
 
 

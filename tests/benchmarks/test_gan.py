@@ -115,6 +115,10 @@ def test_a_quick_run_writes_its_result_and_goes_on_where_it_was(tmp_path, monkey
     assert first["training_images"] == {"benign": 30, "malignant": 6}
     assert first["differences"] == again["differences"]
     assert set(first["copies"]) == {"pictures", "features"}
+    main([*arguments[:-1], SETTINGS[1].data_set])
+    both = json.loads(capsys.readouterr().out)["data_sets"]
+    assert both[SETTINGS[0].data_set]["differences"] == first["differences"]
+    assert set(both) == {setting.data_set for setting in SETTINGS}
 
 
 def test_it_needs_data():
