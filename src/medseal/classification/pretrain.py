@@ -5,9 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -135,7 +137,7 @@ def _loss(model: SimSiam, first: Tensor, second: Tensor) -> Tensor:
 
 
 def _views(
-    images: np.ndarray, *, config: AugmentConfig, generator: np.random.Generator
+    images: NDArray[np.uint8], *, config: AugmentConfig, generator: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     batch = to_batch(images)
     first, second = (augment(batch, config=config, generator=generator) for _ in range(2))
@@ -255,8 +257,7 @@ def pretrain(  # noqa: PLR0913  # the seven parts of a run
         train_loss = _train_epoch(
             learner, model, train, config=config, augmentation=augmentation, epoch=epoch
         )
-        shipped = learner.shipped
-        assert isinstance(shipped, SimSiam)  # noqa: S101  # a copy of the model, for the type checker
+        shipped = cast(SimSiam, learner.shipped)  # the model, or the average of its weights
         loss, found = _validate(shipped, validation, augmentation=augmentation, seed=config.seed)
         row = EpochRow(
             epoch=epoch,
