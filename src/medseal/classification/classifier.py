@@ -149,8 +149,13 @@ class Classifier:
         return image.photometric_interpretation.startswith("MONOCHROME")
 
     def _check_shown(self, shown: Sequence[NDArray[np.uint8]]) -> None:
-        """Refuse display values in colour where the model sees the luminance alone."""
-        if not self.preprocess.colour and any(_has_colour(frame) for frame in shown):
+        """Refuse display values in colour where the model sees the luminance alone.
+
+        A model for any modality takes colour and grey images.
+        """
+        if self.preprocess.colour or self.card.modality == "any":
+            return
+        if any(_has_colour(frame) for frame in shown):
             raise ModelMismatchError(
                 f"{self.card.id} was made for grey images, this one is in colour: name a model "
                 "for colour images"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from medseal.datasets import brain_mri
+from medseal.datasets import brain_mri, image_kind
 from medseal.datasets.generic import read_dicom, read_folders, read_table
 from medseal.datasets.loader import Dataset
 from medseal.datasets.manifest import manifest_root, modalities
@@ -148,7 +148,7 @@ _GENERIC: Mapping[str, Callable[[Path], Dataset]] = MappingProxyType(
         "medmnist": read_archive,
     }
 )
-NAMES = (*SPECIFICATIONS, PNEUMONIA_MNIST, *_GENERIC)
+NAMES = (*SPECIFICATIONS, PNEUMONIA_MNIST, image_kind.NAME, *_GENERIC)
 
 
 def recognise(folder: Path) -> str:
@@ -219,6 +219,8 @@ def read_dataset(name: str, folder: Path) -> Dataset:
     if name == PNEUMONIA_MNIST:
         archive = find_archive(folder, word="pneumoniamnist")
         return read_medmnist(archive, name=name, classes=_CHEST.classes)
+    if name == image_kind.NAME:
+        return image_kind.read_image_kinds(folder, specifications=SPECIFICATIONS)
     if name in _GENERIC:
         return _GENERIC[name](folder)
     if name not in SPECIFICATIONS:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal import weights
-from medseal.classification import Classifier, Prediction, explain, overlay
+from medseal.classification import Classifier, Prediction, explain, load, overlay
 from medseal.classification.runtime import open_model
 from medseal.digest import canonical_json
 from medseal.errors import ConfigurationError, ModelMismatchError, UnknownModelError
@@ -33,6 +33,8 @@ __all__ = [
     "default_model",
 ]
 
+# Says which modality an image without one is of.
+KIND_MODEL = "linear-svm-image-kind"
 _PROBABILITY_DIGITS = 6
 
 
@@ -214,24 +216,34 @@ def _classify_reduced(data: bytes, classifier: Classifier, *, name: str) -> Clas
 def default_model(image: MedicalImage) -> str:
     """Return the id of the model for an image when none is named.
 
+    Where the file names no modality, `KIND_MODEL` says what the image looks like; where that is
+    not clear, nothing is chosen.
+
     Raises
     ------
     ModelMismatchError
         No default model takes images of this modality.
     UnknownModelError
-        Several do.
+        Several do, or the modality is not known.
     """
     cards = [card for card in weights.models() if card.default]
-    fitting = [
-        card for card in cards if image.modality is None or card.modality in (image.modality, "any")
-    ]
+    known = ", ".join(f"{card.id} for {card.modality}" for card in cards) or "none at all"
+    modality = image.modality
+    if modality is None and len({card.modality for card in cards}) > 1:
+        [kind] = load(KIND_MODEL).predict([image])
+        if kind.abstained:
+            raise UnknownModelError(
+                "the file names no modality and its look does not tell it: name a model with "
+                f"--model ({known})"
+            )
+        modality = kind.label
+    fitting = [card for card in cards if modality is None or card.modality in (modality, "any")]
     if not fitting:
-        known = ", ".join(f"{card.id} for {card.modality}" for card in cards) or "none at all"
         raise ModelMismatchError(
-            f"no model for {image.modality} images is installed ({known}); name one with --model"
+            f"no model for {modality} images is installed ({known}); name one with --model"
         )
     if len(fitting) > 1:
-        raise UnknownModelError("several models fit; name one with --model")
+        raise UnknownModelError(f"several models fit: name one with --model ({known})")
     return fitting[0].id
 
 
