@@ -14,11 +14,16 @@ from medseal.imaging.codecs import supported_transfer_syntaxes
 from medseal.pipeline.workspace import Workspace
 
 SOME_FAILED = 1
+# Module to what needs it, and the extra that brings it.
 _OPTIONAL = {
-    "torch": "classify, train and evaluate need it",
-    "cv2": "classify, train and evaluate need it",
-    "sklearn": "training the linear SVM needs it",
-    "skimage": "the linear SVM needs it",
+    "torch": ("training, and classification without an exported model, need it", "learn"),
+    "cv2": ("classify, train and evaluate need it", "learn"),
+    "sklearn": ("training the linear SVM needs it", "learn"),
+    "skimage": ("the linear SVM needs it", "learn"),
+    "openvino": ("the fastest runtime for exported models", "runtime"),
+    "onnxruntime": ("the runtime for exported models where OpenVINO is missing", "runtime"),
+    "simplejpeg": ("decoding JPEG at reduced size needs it", "runtime"),
+    "onnx": ("export needs it", "export"),
 }
 _DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
@@ -60,10 +65,10 @@ def _codecs() -> list[tuple[str, str, str]]:
 
 def _optional_parts() -> list[tuple[str, str, str]]:
     rows = []
-    for module, purpose in _OPTIONAL.items():
+    for module, (purpose, extra) in _OPTIONAL.items():
         name = _DISTRIBUTIONS.get(module, module)
         if find_spec(module) is None:
-            rows.append((name, "missing", f"{purpose}; pip install 'medseal[learn]'"))
+            rows.append((name, "missing", f"{purpose}; pip install 'medseal[{extra}]'"))
             continue
         try:
             rows.append((name, "ok", version(name)))
