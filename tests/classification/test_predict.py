@@ -135,7 +135,10 @@ def test_card_that_does_not_fit_is_refused(trained, changes, message):
         classifier_from(dataclasses.replace(card, **changes), tensors)
 
 
-@pytest.mark.parametrize("model_id", ["five-layer-cnn-brain-mri", "linear-svm-brain-mri"])
+@pytest.mark.parametrize(
+    "model_id",
+    ["efficientnet-lite0-brain-mri", "five-layer-cnn-brain-mri", "linear-svm-brain-mri"],
+)
 def test_shipped_models_work(model_id):
     classifier = load(model_id)
     assert "Not a medical device" in classifier.card.limits
@@ -144,7 +147,7 @@ def test_shipped_models_work(model_id):
 
 
 def test_shipped_network_is_the_default_for_tumours_in_mr():
-    assert weights.default_for("tumour", "MR") == "five-layer-cnn-brain-mri"
+    assert weights.default_for("tumour", "MR") == "efficientnet-lite0-brain-mri"
 
 
 def test_colour_image_is_refused_by_a_model_for_grey_ones(classifier):
