@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from PIL import Image
 
-from medseal.classification import load_folder
+from medseal.classification import load, load_folder
 from medseal.classification.outcome import Outcome, by_group, outcome_of, score, short_score
 from medseal.datasets import read_dataset
-from medseal.errors import InputError
+from medseal.errors import InputError, ModelMismatchError
 
 
 def outcome(labels, positive, **changes):
@@ -90,3 +91,32 @@ def test_a_volume_gets_one_answer(trained, brain_folder):
 def test_no_record_is_refused(trained, brain_folder):
     with pytest.raises(InputError, match="no image of brain-mri"):
         outcome_of(load_folder(trained.folder), read_dataset("brain-mri", brain_folder), [])
+
+
+def picture(path, *, tinted):
+    path.parent.mkdir(exist_ok=True)
+    grey = np.random.default_rng(len(path.name)).integers(0, 200, (64, 64, 1), dtype=np.uint8)
+    values = np.repeat(grey, 3, axis=2)
+    values[..., 2] //= 4 if tinted else 1
+    Image.fromarray(values).save(path)
+
+
+def test_one_image_of_another_kind_counts_as_wrong_and_ends_nothing(tmp_path, caplog):
+    picture(tmp_path / "no_tumour" / "plain.png", tinted=False)
+    picture(tmp_path / "tumour" / "tinted.png", tinted=True)
+    dataset = read_dataset("brain-mri", tmp_path)
+    found = outcome_of(load("five-layer-cnn-brain-mri"), dataset, dataset.records)
+    place = [record.label for record in dataset.records].index("tumour")
+    assert found.refused == 1
+    assert score(found, classes=("no_tumour", "tumour"))["refused"] == 1
+    assert found.predicted[place] != found.labels[place]
+    assert found.abstained[place]
+    assert "tinted.png is refused and counts as wrong" in caplog.text
+
+
+def test_a_collection_of_another_kind_is_refused(tmp_path):
+    picture(tmp_path / "no_tumour" / "one.png", tinted=True)
+    picture(tmp_path / "tumour" / "other.png", tinted=True)
+    dataset = read_dataset("brain-mri", tmp_path)
+    with pytest.raises(ModelMismatchError, match="made for grey images"):
+        outcome_of(load("five-layer-cnn-brain-mri"), dataset, dataset.records)

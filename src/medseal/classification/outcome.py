@@ -1,6 +1,7 @@
 """What a model said about labelled images, and the figures of it with intervals by group."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.classification.classifier import Classifier
+from medseal.classification.classifier import Classifier, Prediction
 from medseal.datasets import Dataset, Record
-from medseal.errors import InputError
+from medseal.errors import InputError, ModelMismatchError
 from medseal.metrics.classification import confusion_matrix, figures_with_intervals, per_class
 from medseal.metrics.intervals import RESAMPLES, Interval
 
 __all__ = ["Outcome", "as_numbers", "by_group", "outcome_of", "score", "short_score"]
 
+_LOGGER = logging.getLogger("medseal.evaluate")
 _SEED = 1
 # Of the tables of subgroups, which are many.
 _SUBGROUP_RESAMPLES = 1000
@@ -38,6 +40,9 @@ class Outcome:
         bool, (n,).
     groups
         Of each image.
+    refused
+        Images that the model does not take, for example tinted ones by a model for grey images.
+        They count as wrong and as abstained from.
     """
 
     labels: NDArray[np.int64]
@@ -45,6 +50,7 @@ class Outcome:
     predicted: NDArray[np.int64]
     abstained: NDArray[np.bool_]
     groups: tuple[str, ...]
+    refused: int = 0
 
     def part(self, chosen: NDArray[np.bool_]) -> "Outcome":
         """Return what was said about some of the images."""
@@ -70,24 +76,51 @@ class Outcome:
 def outcome_of(classifier: Classifier, dataset: Dataset, records: Sequence[Record]) -> Outcome:
     """Return what the model says about the records, by the same way as any other image.
 
-    An image with several frames, a volume, gets one answer.
+    An image with several frames, a volume, gets one answer. A single image that the model refuses
+    counts as wrong, so that one tinted slice does not end a long evaluation.
 
     Raises
     ------
     InputError
         No record, or an image cannot be read.
+    ModelMismatchError
+        The model refuses every image.
     """
     if not records:
         raise InputError(f"no image of {dataset.name} in this part")
     classes = classifier.card.classes
-    predictions = [classifier.predict([dataset.read(record)])[0] for record in records]
+    answers = [_answer(classifier, dataset, record) for record in records]
+    refusals = [answer for answer in answers if isinstance(answer, ModelMismatchError)]
+    if len(refusals) == len(records):
+        raise refusals[0]
+    labels = np.array([classes.index(record.label) for record in records], dtype=np.int64)
+    probabilities = np.full((len(records), len(classes)), 1 / len(classes))
+    predicted = (labels + 1) % len(classes)
+    abstained = np.ones(len(records), dtype=np.bool_)
+    for row, answer in enumerate(answers):
+        if isinstance(answer, Prediction):
+            probabilities[row] = [answer.probabilities[name] for name in classes]
+            predicted[row] = classes.index(answer.label)
+            abstained[row] = answer.abstained
     return Outcome(
-        labels=np.array([classes.index(record.label) for record in records], dtype=np.int64),
-        probabilities=np.array([[p.probabilities[name] for name in classes] for p in predictions]),
-        predicted=np.array([classes.index(p.label) for p in predictions], dtype=np.int64),
-        abstained=np.array([p.abstained for p in predictions]),
+        labels=labels,
+        probabilities=probabilities,
+        predicted=predicted,
+        abstained=abstained,
         groups=tuple(record.group for record in records),
+        refused=len(refusals),
     )
+
+
+def _answer(
+    classifier: Classifier, dataset: Dataset, record: Record
+) -> Prediction | ModelMismatchError:
+    image = dataset.read(record)
+    try:
+        return classifier.predict([image])[0]
+    except ModelMismatchError as error:
+        _LOGGER.warning("%s is refused and counts as wrong: %s", record.path, error)
+        return error
 
 
 def score(outcome: Outcome, *, classes: Sequence[str]) -> dict[str, Any]:
@@ -103,11 +136,12 @@ def score(outcome: Outcome, *, classes: Sequence[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``images``, ``groups``, ``classes``, ``confusion_matrix`` (rows true, columns decided),
-        ``abstained``, ``coverage`` (share that was not left to a person) and
-        ``accuracy_if_not_abstained``, with more than two classes ``per_class``, and under
-        ``figures`` by name ``{"estimate", "low", "high"}``, None where a class is missing. Of two
-        classes, the second is the positive one. Decisions that were abstained from count too.
+        ``images``, ``groups``, ``refused`` (counted as wrong), ``classes``,
+        ``confusion_matrix`` (rows true, columns decided), ``abstained``, ``coverage``
+        (share that was not left to a person) and ``accuracy_if_not_abstained``, with more than
+        two classes ``per_class``, and under ``figures`` by name ``{"estimate", "low", "high"}``,
+        None where a class is missing. Of two classes, the second is the positive one. Decisions
+        that were abstained from count too.
     """
     found = figures_with_intervals(
         outcome.labels,
@@ -121,6 +155,7 @@ def score(outcome: Outcome, *, classes: Sequence[str]) -> dict[str, Any]:
     result = {
         "images": len(outcome.labels),
         "groups": len(set(outcome.groups)),
+        "refused": outcome.refused,
         "classes": list(classes),
         "confusion_matrix": matrix.tolist(),
         **outcome.abstention(),
