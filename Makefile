@@ -26,6 +26,7 @@ format: $(READY)
 docs: $(READY)  ## the pages and the tree that are made from the code and the results
 	$(BIN)/python tests/test_readme.py
 	PYTHONPATH=. $(BIN)/python tests/test_docs.py
+	$(BIN)/python tests/classification/test_settings_page.py
 	$(BIN)/python -m benchmarks --page
 
 bench: $(READY)  ## the measurements behind benchmarks/results
