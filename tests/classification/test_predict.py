@@ -6,6 +6,7 @@ import pytest
 
 from medseal import weights
 from medseal.classification import Classifier, load, load_folder
+from medseal.classification.classifier import suits
 from medseal.classification.predict import classifier_from
 from medseal.datasets import ct_phantom, mr_phantom
 from medseal.errors import (
@@ -223,3 +224,11 @@ def test_changed_member_is_refused(trained_ensemble, tmp_path):
     weights.save(tmp_path, card=card, tensors=changed)
     with pytest.raises(DigestMismatchError, match="not the model that the ensemble was made of"):
         load_folder(tmp_path / "tiny-both")
+
+
+def test_a_plate_and_a_detector_give_one_kind_of_picture(classifier):
+    chest = dataclasses.replace(classifier.card, modality="DX")
+    assert suits(chest, "CR")
+    assert suits(chest, "DX")
+    assert not suits(chest, "MR")
+    assert not suits(classifier.card, "CR")

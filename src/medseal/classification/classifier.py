@@ -22,8 +22,10 @@ from medseal.weights import Card
 if TYPE_CHECKING:
     from medseal.classification.networks import Network
 
-__all__ = ["Classifier", "Prediction"]
+__all__ = ["Classifier", "Prediction", "suits"]
 
+# PS3.3, C.7.3.1.1.1: one kind of picture, from a plate that is read out and from a detector.
+_PROJECTION = frozenset({"CR", "DX"})
 # Frames that are held standardised at a time: 12 MB at 224x224.
 _FRAMES_AT_A_TIME = 256
 # Mean difference of the largest and the smallest sample above which an image has colour. Grey
@@ -128,7 +130,7 @@ class Classifier:
         for member in self.members:
             member.check(image)
         wanted = self.card.modality
-        if image.modality is not None and wanted not in (image.modality, "any"):
+        if image.modality is not None and not suits(self.card, image.modality):
             raise ModelMismatchError(
                 f"{self.card.id} was made for {wanted} images, this one is {image.modality}: "
                 "name a model of that modality"
@@ -217,6 +219,13 @@ def _shown(image: MedicalImage | ReducedImage, frame: int) -> NDArray[np.uint8]:
     if isinstance(image, ReducedImage):
         return image.shown[frame]
     return display_values(image, frame=frame)
+
+
+def suits(card: Card, modality: str) -> bool:
+    """Return whether a model was made for images of a DICOM modality."""
+    if card.modality in (modality, "any"):
+        return True
+    return {card.modality, modality} <= _PROJECTION
 
 
 def _has_colour(display: NDArray[np.uint8]) -> bool:

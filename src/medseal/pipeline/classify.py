@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from medseal import weights
 from medseal.classification import Classifier, Prediction, explain, load, overlay
+from medseal.classification.classifier import suits
 from medseal.classification.runtime import open_model
 from medseal.digest import canonical_json
 from medseal.errors import ConfigurationError, ModelMismatchError, UnknownModelError
@@ -237,7 +238,7 @@ def default_model(image: MedicalImage) -> str:
                 f"--model ({known})"
             )
         modality = kind.label
-    fitting = [card for card in cards if modality is None or card.modality in (modality, "any")]
+    fitting = [card for card in cards if modality is None or suits(card, modality)]
     if not fitting:
         raise ModelMismatchError(
             f"no model for {modality} images is installed ({known}); name one with --model"
