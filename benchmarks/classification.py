@@ -233,11 +233,26 @@ def table(name: str, models: Sequence[Model], data: Path, *, resamples: int) -> 
     return result
 
 
+def _stored(folder: Path) -> dict[str, Any]:
+    """Return the data sets of the result in a folder; empty if there is none."""
+    path = folder / "classification.json"
+    if not path.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text())["result"]["data_sets"]
+    return found
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the measurement; return the exit code."""
     parser = arguments("All classifiers on the images held out from their training.")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="folders with models")
-    parser.add_argument("--data-sets", nargs="*", choices=DATA_SETS, default=DATA_SETS)
+    parser.add_argument(
+        "--data-sets",
+        nargs="*",
+        choices=DATA_SETS,
+        default=DATA_SETS,
+        help="only these; what is stored of the others stays",
+    )
     chosen = parser.parse_args(argv)
     if chosen.data is None:
         parser.error("--data is needed: the folder with MANIFEST.csv")
@@ -247,7 +262,7 @@ def main(argv: Sequence[str]) -> int:
     result: dict[str, Any] = {
         "part": "test",
         "interval": "95 % bootstrap by group",
-        "data_sets": {},
+        "data_sets": {} if set(chosen.data_sets) == set(DATA_SETS) else _stored(chosen.output),
     }
     for name in chosen.data_sets:
         mine = [model for model in models if model.data_set == name]
