@@ -1,18 +1,22 @@
-"""State of a training run between epochs: one safetensors file, replaced atomically."""
+"""State of a training run between epochs: network, optimiser, average, best weights, log."""
 
 import json
-import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from medseal.classification.learner import Learner
-from medseal.errors import ConfigurationError, WeightsError
+from medseal.classification.run_file import (
+    CHECKPOINT_NAME,
+    above,
+    below,
+    damaged,
+    optimiser_tensors,
+    read_run,
+    restore_optimiser,
+    write_run,
+)
 
 __all__ = [
     "CHECKPOINT_NAME",
@@ -24,7 +28,6 @@ __all__ = [
     "write_log",
 ]
 
-CHECKPOINT_NAME = "checkpoint.safetensors"
 LOG_NAME = "log.jsonl"
 
 
@@ -78,15 +81,6 @@ class RunState:
         return min(self.rows, key=lambda row: row.criterion)
 
 
-def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state: Mapping[int, Mapping[str, Tensor]] = optimiser.state_dict()["state"]
-    return {
-        f"optimiser.{index}.{name}": tensor.contiguous()
-        for index, tensors in state.items()
-        for name, tensor in tensors.items()
-    }
-
-
 def save_checkpoint(folder: Path, *, state: RunState, learner: Learner) -> None:
     """Write the state; after a crash the file holds either the old state or the new.
 
@@ -97,22 +91,12 @@ def save_checkpoint(folder: Path, *, state: RunState, learner: Learner) -> None:
     state, learner
         As they stand after an epoch.
     """
-    tensors = _above("network.", learner.network) | _optimiser_tensors(learner.optimiser)
+    tensors = above("network.", learner.network)
+    tensors |= optimiser_tensors("optimiser.", learner.optimiser)
     tensors |= {f"best.{k}": v.contiguous() for k, v in state.best.items()}
     if learner.average is not None:
-        tensors |= _above("average.", learner.average)
-    rows = json.dumps([asdict(row) for row in state.rows])
-    data = save(tensors, metadata={"run_digest": state.run_digest, "rows": rows})
-    temporary = folder / f"{CHECKPOINT_NAME}.tmp"
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / CHECKPOINT_NAME)
-
-
-def _above(prefix: str, network: nn.Module) -> dict[str, Tensor]:
-    return {f"{prefix}{k}": v.contiguous() for k, v in network.state_dict().items()}
+        tensors |= above("average.", learner.average)
+    write_run(folder, tensors, run_digest=state.run_digest, rows=state.rows)
 
 
 def load_checkpoint(folder: Path, *, run_digest: str, learner: Learner) -> RunState:
@@ -134,39 +118,19 @@ def load_checkpoint(folder: Path, *, run_digest: str, learner: Learner) -> RunSt
     WeightsError
         The file is damaged.
     """
-    path = folder / CHECKPOINT_NAME
-    if not path.exists():
+    found = read_run(folder, run_digest=run_digest)
+    if found is None:
         return RunState(run_digest=run_digest)
+    tensors, lines = found
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no iterator
-        rows = [EpochRow(**row) for row in json.loads(metadata["rows"])]
-        found = metadata["run_digest"]
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise WeightsError(f"{path} is damaged: remove it to start anew") from error
-    if found != run_digest:
-        raise ConfigurationError(
-            f"{path} belongs to other settings or data: choose another output folder"
-        )
-    learner.network.load_state_dict(_below("network.", tensors))
-    _restore_optimiser(learner.optimiser, _below("optimiser.", tensors))
+        rows = [EpochRow(**line) for line in lines]
+    except TypeError as error:
+        raise damaged(folder) from error
+    learner.network.load_state_dict(below("network.", tensors))
+    restore_optimiser(learner.optimiser, below("optimiser.", tensors))
     if learner.average is not None:
-        learner.average.load_state_dict(_below("average.", tensors))
-    return RunState(run_digest=found, rows=rows, best=_below("best.", tensors))
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    layout = optimiser.state_dict()
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": layout["param_groups"]})
+        learner.average.load_state_dict(below("average.", tensors))
+    return RunState(run_digest=run_digest, rows=rows, best=below("best.", tensors))
 
 
 def write_log(folder: Path, state: RunState) -> None:

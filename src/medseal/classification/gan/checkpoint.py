@@ -1,22 +1,25 @@
-"""State of a GAN's training between steps: one safetensors file, replaced atomically."""
+"""State of a GAN's training between steps: both players, their optimisers, the average, log."""
 
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from medseal.classification.gan.networks import Discriminator, Generator
-from medseal.errors import ConfigurationError, WeightsError
+from medseal.classification.run_file import (
+    CHECKPOINT_NAME,
+    above,
+    below,
+    damaged,
+    optimiser_tensors,
+    read_run,
+    restore_optimiser,
+    write_run,
+)
 
 __all__ = ["CHECKPOINT_NAME", "GanState", "StepRow", "load_checkpoint", "save_checkpoint"]
-
-CHECKPOINT_NAME = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,23 +88,12 @@ class GanState:
 
 def save_checkpoint(folder: Path, state: GanState) -> None:
     """Write the state; after a crash the file holds either the old state or the new."""
-    tensors = {
-        f"{part}.{name}": tensor.contiguous()
-        for part, network in state.networks.items()
-        for name, tensor in network.state_dict().items()
-    }
+    tensors: dict[str, Tensor] = {}
+    for part, network in state.networks.items():
+        tensors |= above(f"{part}.", network)
     for number, optimiser in enumerate(state.optimisers):
-        for index, values in optimiser.state_dict()["state"].items():
-            for name, tensor in values.items():
-                tensors[f"optimiser{number}.{index}.{name}"] = tensor.contiguous()
-    rows = json.dumps([asdict(row) for row in state.rows])
-    data = save(tensors, metadata={"run_digest": state.run_digest, "rows": rows})
-    temporary = folder / f"{CHECKPOINT_NAME}.tmp"
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / CHECKPOINT_NAME)
+        tensors |= optimiser_tensors(f"optimiser{number}.", optimiser)
+    write_run(folder, tensors, run_digest=state.run_digest, rows=state.rows)
 
 
 def load_checkpoint(folder: Path, state: GanState) -> None:
@@ -114,32 +106,16 @@ def load_checkpoint(folder: Path, state: GanState) -> None:
     WeightsError
         The file is damaged.
     """
-    path = folder / CHECKPOINT_NAME
-    if not path.exists():
+    found = read_run(folder, run_digest=state.run_digest)
+    if found is None:
         return
+    tensors, lines = found
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no iterator
-        rows = [StepRow(**row) for row in json.loads(metadata["rows"])]
-        found = metadata["run_digest"]
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise WeightsError(f"{path} is damaged: remove it to start anew") from error
-    if found != state.run_digest:
-        raise ConfigurationError(
-            f"{path} belongs to other settings or data: choose another output folder"
-        )
+        rows = [StepRow(**line) for line in lines]
+    except TypeError as error:
+        raise damaged(folder) from error
     for part, network in state.networks.items():
-        network.load_state_dict(_below(f"{part}.", tensors))
+        network.load_state_dict(below(f"{part}.", tensors))
     for number, optimiser in enumerate(state.optimisers):
-        values: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in _below(f"optimiser{number}.", tensors).items():
-            index, name = key.split(".", 1)
-            values.setdefault(int(index), {})[name] = tensor
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": values, "param_groups": groups})
+        restore_optimiser(optimiser, below(f"optimiser{number}.", tensors))
     state.rows.extend(rows)
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,5 +1,6 @@
 """What every network offers: maps for Grad-CAM, logits, stages that can be frozen."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -100,7 +101,7 @@ class NetworkConfig:
         }
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """Stages from image to maps, then a head from maps to logits.
 
     A subclass sets up its layers, calls `finish`, and gives `stages`, `features` and `head`.
@@ -115,10 +116,11 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
 
+    @abstractmethod
     def stages(self) -> Sequence[Sequence[nn.Module]]:
         """Return the layers of each stage from the stem on; all other layers are the head."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Return the maps that Grad-CAM looks at, (B, filters, h, w), not negative.
 
@@ -127,11 +129,10 @@ class Network(nn.Module):
         images
             (B, channels, H, W), values in [0, 1].
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def head(self, maps: Tensor) -> Tensor:
         """Return the logits for the maps of `features`, (B, classes)."""
-        raise NotImplementedError
 
     def local_logits(self, maps: Tensor) -> Tensor:
         """Return the logits of each place of the maps, (B, classes, h, w).
