@@ -5,7 +5,7 @@ import pytest
 from medseal.classification import load_folder
 from medseal.classification.heldout import Known, known_training, near_duplicates, roles_of
 from medseal.datasets import Member, Record, Split, read_dataset
-from medseal.errors import ConfigurationError
+from medseal.errors import ConfigurationError, InputError
 
 
 def record(path, **changes):
@@ -78,3 +78,10 @@ def test_card_without_a_split_is_refused(trained, brain_folder):
     data = read_dataset("brain-mri", brain_folder)
     with pytest.raises(ConfigurationError, match="names no data set and no split"):
         known_training(card, folder=None, data=data, trained_on=brain_folder)
+
+
+def test_a_named_folder_without_the_images_of_training_is_refused(trained, brain_folder, tmp_path):
+    card = load_folder(trained.folder).card
+    data = read_dataset("brain-mri", brain_folder)
+    with pytest.raises(InputError, match="no image of brain-mri"):
+        known_training(card, folder=None, data=data, trained_on=tmp_path)

@@ -73,6 +73,8 @@ def known_training(card: Card, *, folder: Path | None, data: Dataset, trained_on
     ------
     ConfigurationError
         The card names no sources, no data set or no split.
+    InputError
+        `trained_on` is not the folder of `data`, and does not hold the data set of the card.
     """
     sources, digest = _names(card, "sources"), card.training.get("split_digest")
     if not sources or not isinstance(digest, str):
@@ -104,6 +106,8 @@ def _training_set(card: Card, data: Dataset, trained_on: Path) -> Dataset | None
     try:
         return read_dataset(str(name), trained_on)
     except InputError:
+        if trained_on != data.root:
+            raise  # somebody named this folder
         return None  # it lies elsewhere; the caller says that the split is not at hand
 
 

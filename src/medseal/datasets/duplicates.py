@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from medseal.datasets.connected import connected
 from medseal.datasets.copies import find_copies, thumbnail
 
 __all__ = ["near_duplicate_groups"]
@@ -33,16 +34,6 @@ def near_duplicate_groups(images: Iterable[NDArray[np.uint8]]) -> list[str]:
         digests.append(hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest())
     if not thumbnails:
         return []
-    parent = list(range(len(digests)))
-    for copy in find_copies(np.stack(thumbnails), digests):
-        first, second = _root(parent, copy.first), _root(parent, copy.second)
-        # The smallest index names the component.
-        parent[max(first, second)] = min(first, second)
-    return [f"cluster-{_root(parent, index)}" for index in range(len(digests))]
-
-
-def _root(parent: list[int], index: int) -> int:
-    while parent[index] != index:
-        parent[index] = parent[parent[index]]
-        index = parent[index]
-    return index
+    copies = find_copies(np.stack(thumbnails), digests)
+    roots = connected(len(digests), ((copy.first, copy.second) for copy in copies))
+    return [f"cluster-{root}" for root in roots]

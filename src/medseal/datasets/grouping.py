@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medseal.datasets.connected import connected
 from medseal.datasets.duplicates import near_duplicate_groups
 from medseal.datasets.loader import Record
 from medseal.datasets.split import Part, part_of
@@ -28,21 +29,15 @@ def joined(*keys: Sequence[Hashable | None]) -> list[int]:
         Sequences of one length; items with an equal key in one of them are connected, and None
         connects nothing.
     """
-    parent = list(range(len(keys[0])))
-
-    def find(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
+    pairs: list[tuple[int, int]] = []
     for sequence in keys:
         first: dict[Hashable, int] = {}
-        for index, key in enumerate(sequence):
-            if key is not None:
-                low, high = sorted((find(index), find(first.setdefault(key, index))))
-                parent[high] = low
-    return [find(index) for index in range(len(parent))]
+        pairs += [
+            (first.setdefault(key, index), index)
+            for index, key in enumerate(sequence)
+            if key is not None
+        ]
+    return connected(len(keys[0]), pairs)
 
 
 def clusters(
