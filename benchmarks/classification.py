@@ -25,12 +25,14 @@ from medseal.classification.evaluation import Evaluation, examine
 from medseal.classification.outcome import Outcome, as_numbers, score
 from medseal.classification.robustness import sample, site_rows
 from medseal.errors import ConfigurationError, InputError
+from medseal.metrics.calibration import expected_calibration_error
 from medseal.metrics.paired import delong, mcnemar, paired_differences
 from medseal.weights import Card
 
 RESAMPLES = 10_000
 QUICK_RESAMPLES = 500
 SITE_IMAGES = 100
+SIMULATIONS = 1000
 _BASELINE = "linear-svm"
 _DIFFERENCES = ("accuracy", "balanced_accuracy", "auroc", "brier")
 _BINARY = 2
@@ -112,9 +114,9 @@ def measure(model: Model, data: Path, *, site_images: int = 0) -> tuple[Evaluati
         **training_facts(model),
     }
     if not external.all():
-        row["inside"] = score(found.outcome.part(~external), classes=model.card.classes)
+        row["inside"] = _scored(found.outcome.part(~external), model)
     if external.any():
-        row["other_sources"] = score(found.outcome.part(external), classes=model.card.classes)
+        row["other_sources"] = _scored(found.outcome.part(external), model)
         copies = None if found.copies is None else int(found.copies.sum())
         row["other_sources"]["near_duplicates_of_training"] = copies
     if site_images:
@@ -127,6 +129,49 @@ def measure(model: Model, data: Path, *, site_images: int = 0) -> tuple[Evaluati
     if claimed is not None:
         row["paper_1"] = dict(claimed)
     return found, row
+
+
+def _scored(outcome: Outcome, model: Model) -> dict[str, Any]:
+    expected = error_if_calibrated(outcome.probabilities, generator=np.random.default_rng(1))
+    return {
+        **score(outcome, classes=model.card.classes),
+        "calibration_error_expected_if_calibrated": expected,
+    }
+
+
+def error_if_calibrated(
+    probabilities: NDArray[np.float64], *, generator: np.random.Generator
+) -> dict[str, float]:
+    """Return the calibration error that these probabilities would show if they were all true.
+
+    The binned error is never 0 on few images, even of a model without fault: labels are drawn from
+    the probabilities, image by image. A measured error up to `high` is no evidence against the
+    model's calibration.
+
+    Parameters
+    ----------
+    probabilities
+        (n, classes), rows adding up to 1.
+    generator
+        Draws the labels.
+
+    Returns
+    -------
+    dict
+        Mean of the drawn errors under ``estimate``; ``low`` and ``high`` hold 95 % of them.
+
+    References
+    ----------
+    Consistency resampling: Broecker and Smith 2007, doi:10.1175/WAF993.1.
+    """
+    rising = probabilities.cumsum(axis=1)[:, :-1]
+    errors = []
+    for _ in range(SIMULATIONS):
+        drawn = generator.random((len(rising), 1))
+        labels = (drawn > rising).sum(axis=1)
+        errors.append(expected_calibration_error(labels, probabilities))
+    low, high = np.quantile(errors, (0.025, 0.975))
+    return {"estimate": float(np.mean(errors)), "low": float(low), "high": float(high)}
 
 
 def training_facts(model: Model) -> dict[str, Any]:

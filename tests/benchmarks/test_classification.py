@@ -10,6 +10,7 @@ from benchmarks.classification import (
     Model,
     difference,
     differences,
+    error_if_calibrated,
     main,
     measure,
     models_in,
@@ -23,6 +24,7 @@ from medseal.classification.heldout import Known
 from medseal.classification.outcome import Outcome
 from medseal.datasets import Record
 from medseal.errors import ConfigurationError
+from medseal.metrics.calibration import expected_calibration_error
 
 CNN, SVM = "five-layer-cnn-brain-mri", "linear-svm-brain-mri"
 
@@ -89,6 +91,35 @@ def test_each_model_against_the_baseline_and_the_ensemble_against_all():
         "both minus svm",
         "both minus cnn",
     }
+
+
+def test_error_of_a_calibrated_model_falls_with_the_number_of_images():
+    generator = np.random.default_rng(1)
+    positive = generator.uniform(size=1600)
+    rows = np.stack([1 - positive, positive], axis=1)
+    few, many = (
+        error_if_calibrated(part, generator=np.random.default_rng(2)) for part in (rows[:100], rows)
+    )
+    # A sixteenth of the images: four times the error.
+    assert few["estimate"] / many["estimate"] == pytest.approx(4, rel=0.15)
+    assert few["low"] < few["estimate"] < few["high"]
+
+
+def test_a_measured_error_beyond_chance_can_be_told_from_one_within():
+    generator = np.random.default_rng(1)
+    rows = generator.dirichlet([1, 1, 1], size=600)
+    right = (generator.random((600, 1)) > rows.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    bound = error_if_calibrated(rows, generator=generator)["high"]
+    assert expected_calibration_error(right, rows) <= bound
+    too_sure = rows**4 / (rows**4).sum(axis=1, keepdims=True)
+    bound = error_if_calibrated(too_sure, generator=generator)["high"]
+    assert expected_calibration_error(right, too_sure) > 2 * bound
+
+
+def test_nothing_is_expected_of_a_model_that_is_always_sure():
+    rows = np.eye(2)[np.arange(20) % 2]
+    found = error_if_calibrated(rows, generator=np.random.default_rng(1))
+    assert found == {"estimate": 0, "low": 0, "high": 0}
 
 
 def test_installed_models_and_those_in_a_folder_are_found(tmp_path):
