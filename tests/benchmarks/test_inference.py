@@ -1,5 +1,6 @@
 """The parts of the inference measurement, on small inputs."""
 
+import csv
 import time
 
 import numpy as np
@@ -17,7 +18,26 @@ from benchmarks.inference_files import (
     two_workers,
 )
 from medseal.classification import Classifier, load
+from medseal.classification.predict import load_folder
+from medseal.classification.train import train
 from medseal.imaging import read
+
+CONFIG = """
+id = "tiny-cnn"
+version = "1"
+task = "tumour"
+modality = "MR"
+method = "five-layer-cnn"
+dataset = "brain-mri"
+limits = "made of noise for a test"
+[preprocess]
+rows = 32
+columns = 32
+[train]
+batch_size = 8
+max_epochs = 1
+threads = 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +106,36 @@ def test_a_probability_comes_from_every_file(data, tmp_path, classifier):
 def test_a_worker_that_cannot_start_is_said(tmp_path):
     with pytest.raises(RuntimeError, match="a worker did not start"):
         two_workers(tmp_path / "no-model", count=1, workers=1)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A network trained on forty squares of noise, and their folder."""
+    generator = np.random.default_rng(1)
+    with (tmp_path / "MANIFEST.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "group", "modality"])
+        for index in range(40):
+            noise = generator.integers(0, 256, (32, 32), np.uint8)
+            Image.fromarray(noise).save(tmp_path / f"{index}.png")
+            label = ("tumour", "no_tumour")[index % 2]
+            writer.writerow([f"{index}.png", label, f"g{index}", "MRI brain"])
+    (tmp_path / "tiny.toml").write_text(CONFIG)
+    made = train(tmp_path / "tiny.toml", data_dir=tmp_path, output_dir=tmp_path / "out")
+    return made.folder, tmp_path
+
+
+def test_what_the_gate_refuses_is_timed_and_does_not_count(trained, tmp_path):
+    folder, images = trained
+    network = load_folder(folder)
+    # A handful of validation images are no evidence, so nothing may serve.
+    found = inference.gated(network, folder, images, tmp_path)
+    assert not found.models
+    assert set(found.networks) == {"f32", "bf16", "int8"}
+    assert all("at least 100 are needed" in row["refused"] for row in found.found.values())
+    limit = dict.fromkeys(("f32", "bf16", "int8"), 1.0)
+    figures = inference.engines(network, found.networks, limit, 0.001, allowed=("f32",))
+    times = figures["milliseconds_an_image"]
+    exact = [min(times[name].values()) for name in times if "_f32" in name]
+    assert figures["least_milliseconds"] == min(exact)
+    assert "openvino_int8" in times
