@@ -1,101 +1,71 @@
 """What happens to a copy without ill intent: compression, noise, filters, geometry, grey values.
 
-Every function takes a `MedicalImage` and returns a new one, all frames alike. Strengths are on a
-scale where the value range of the image is 255 levels, so that one setting means the same for 8
-and for 16 bits. `jpeg` and `window_to_8_bit` leave the stored values behind and return what a
-viewer shows, in 8 bits.
+Every function takes a `MedicalImage` and returns a new one, all frames alike; what it does to the
+levels of a frame is the function of the same name in `compression`, `filters`, `geometry`,
+`grey_values` or `chains`. Functions that a viewer stands behind, such as `jpeg`, `clahe` and
+`window_to_8_bit`, leave the stored values behind and return what it shows, in 8 bits; they say so.
 """
 
-import io
-from collections.abc import Callable
+from collections.abc import Sequence
 
-import cv2
 import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from medseal.errors import InputError
-from medseal.imaging import MedicalImage, display_values, value_range
-from medseal.imaging.image import StoredValues, frozen
+from medseal.imaging import MedicalImage
+from medseal.imaging.image import frozen
+from medseal.protection.attacks import chains, compression, filters, geometry, grey_values
+from medseal.protection.attacks.levels import black_values, change_levels, change_shown
 
 __all__ = [
+    "bilateral",
     "blur",
     "brightness",
+    "clahe",
     "contrast",
     "crop",
+    "crop_black",
+    "crop_resized",
     "flip",
     "gamma",
     "gaussian_noise",
+    "invert",
     "jpeg",
     "jpeg2000",
+    "jpeg2000_shown",
     "median",
+    "motion_blur",
+    "non_local_means",
+    "posterise",
+    "print_and_scan",
     "quarter_turn",
     "resize",
+    "resize_and_back",
+    "resize_to",
     "rotate",
     "salt_and_pepper",
+    "screenshot",
+    "sharpen",
+    "transpose",
+    "twelve_to_8_bits",
+    "window_percentiles",
     "window_to_8_bit",
 ]
 
-_WHITE_LEVEL = 255.0
-_COLOUR_SAMPLES = 3
 _EIGHT_BITS = 8
 
-Levels = NDArray[np.float32]
 
-
-def _map_levels(image: MedicalImage, change: Callable[[Levels], Levels]) -> MedicalImage:
-    """Return the image with `change` made to the levels of each frame, rounded and clipped.
-
-    `change` takes and returns (rows, columns) for one sample and (rows, columns, samples) for
-    more; it may change rows and columns.
-    """
-    low, high = value_range(image)
-    step = (high - low) / _WHITE_LEVEL
-    least, most = image.storable_range
-    frames = []
-    for frame in image.stored_values:
-        levels = ((frame - low) / step).astype(np.float32)
-        changed = change(levels[:, :, 0] if image.samples == 1 else levels)
-        values = changed.astype(np.float64).reshape(*changed.shape[:2], image.samples) * step + low
-        if frame.dtype.kind != "f":
-            values = np.rint(values)
-        frames.append(np.clip(values, least, most).astype(frame.dtype))
-    return image.with_stored_values(frozen(np.stack(frames)))
-
-
-def _shown(
-    image: MedicalImage, change: Callable[[NDArray[np.uint8]], StoredValues]
-) -> MedicalImage:
-    """Return an 8-bit image of `change` made to what a viewer shows of each frame."""
-    frames = []
-    for index in range(image.frames):
-        shown = change(display_values(image, frame=index))
-        frames.append(shown if shown.ndim == _COLOUR_SAMPLES else shown[:, :, None])
-    values = np.stack(frames)
-    colour = values.shape[3] == _COLOUR_SAMPLES
-    return MedicalImage(
-        stored_values=frozen(values),
-        bits_stored=_EIGHT_BITS,
-        is_signed=False,
-        photometric_interpretation="RGB" if colour else "MONOCHROME2",
-        source_format="png",
-        decoder=image.decoder,
-        modality=image.modality,
-        spacing_mm=image.spacing_mm,
-    )
+# --- Compression ------------------------------------------------------------------------------
 
 
 def jpeg(image: MedicalImage, *, quality: int) -> MedicalImage:
     """Return what a viewer shows of the image after JPEG at a quality of 1 to 100."""
+    return change_shown(image, lambda levels: compression.jpeg(levels, quality=quality))
 
-    def encode_and_decode(shown: NDArray[np.uint8]) -> StoredValues:
-        buffer = io.BytesIO()
-        Image.fromarray(shown).save(buffer, "JPEG", quality=quality)
-        with Image.open(buffer) as decoded:
-            return np.array(decoded)
 
-    return _shown(image, encode_and_decode)
+def jpeg2000_shown(image: MedicalImage, *, ratio: float) -> MedicalImage:
+    """Return what a viewer shows of the image after lossy JPEG 2000 at a compression ratio."""
+    return change_shown(image, lambda levels: compression.jpeg2000(levels, ratio=ratio))
 
 
 def jpeg2000(image: MedicalImage, *, psnr_db: int) -> MedicalImage:
@@ -125,36 +95,59 @@ def jpeg2000(image: MedicalImage, *, psnr_db: int) -> MedicalImage:
     return image.with_stored_values(frozen(np.stack(frames)))
 
 
+# --- Noise and filters ------------------------------------------------------------------------
+
+
 def gaussian_noise(image: MedicalImage, *, sigma: float, rng: np.random.Generator) -> MedicalImage:
     """Return the image with white noise of `sigma` levels added."""
-
-    def add(levels: Levels) -> Levels:
-        return levels + rng.normal(0.0, sigma, levels.shape).astype(np.float32)
-
-    return _map_levels(image, add)
+    return change_levels(image, lambda levels: filters.gaussian_noise(levels, sigma=sigma, rng=rng))
 
 
 def salt_and_pepper(image: MedicalImage, *, share: float, rng: np.random.Generator) -> MedicalImage:
     """Return the image with a share of its places set to black or white at random."""
-
-    def strew(levels: Levels) -> Levels:
-        drawn = rng.random(levels.shape[:2])
-        result = levels.copy()
-        result[drawn < share / 2] = 0.0
-        result[drawn > 1 - share / 2] = _WHITE_LEVEL
-        return result
-
-    return _map_levels(image, strew)
+    return change_levels(
+        image, lambda levels: filters.salt_and_pepper(levels, share=share, rng=rng)
+    )
 
 
 def blur(image: MedicalImage, *, sigma: float) -> MedicalImage:
     """Return the image after a Gaussian filter of `sigma` pixels."""
-    return _map_levels(image, lambda levels: cv2.GaussianBlur(levels, (0, 0), sigma))
+    return change_levels(image, lambda levels: filters.blur(levels, sigma=sigma))
 
 
 def median(image: MedicalImage, *, size: int) -> MedicalImage:
     """Return the image after a median filter of 3 x 3 or 5 x 5."""
-    return _map_levels(image, lambda levels: cv2.medianBlur(levels, size))
+    return change_levels(image, lambda levels: filters.median(levels, size=size))
+
+
+def sharpen(image: MedicalImage, *, sigma: float, amount: float) -> MedicalImage:
+    """Return the image with `amount` times its detail finer than `sigma` pixels added."""
+    return change_levels(image, lambda levels: filters.sharpen(levels, sigma=sigma, amount=amount))
+
+
+def motion_blur(image: MedicalImage, *, length: int, degrees: float) -> MedicalImage:
+    """Return the image smeared along a line of `length` pixels at an angle."""
+    return change_levels(
+        image, lambda levels: filters.motion_blur(levels, length=length, degrees=degrees)
+    )
+
+
+def bilateral(image: MedicalImage, *, sigma_levels: float, sigma_pixels: float) -> MedicalImage:
+    """Return the image smoothed where neighbours are alike, edges kept."""
+    return change_levels(
+        image,
+        lambda levels: filters.bilateral(
+            levels, sigma_levels=sigma_levels, sigma_pixels=sigma_pixels
+        ),
+    )
+
+
+def non_local_means(image: MedicalImage, *, strength: float) -> MedicalImage:
+    """Return what a viewer shows after denoising by non-local means of `strength` levels."""
+    return change_shown(image, lambda levels: filters.non_local_means(levels, strength=strength))
+
+
+# --- Geometry ---------------------------------------------------------------------------------
 
 
 def resize(image: MedicalImage, *, factor: float) -> MedicalImage:
@@ -165,11 +158,14 @@ def resize(image: MedicalImage, *, factor: float) -> MedicalImage:
 
 def resize_to(image: MedicalImage, *, rows: int, columns: int) -> MedicalImage:
     """Return the image scaled to a given size."""
-    shrinks = rows * columns < image.rows * image.columns
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return _map_levels(
-        image, lambda levels: cv2.resize(levels, (columns, rows), interpolation=method)
+    return change_levels(
+        image, lambda levels: geometry.resize_to(levels, rows=rows, columns=columns), moves=True
     )
+
+
+def resize_and_back(image: MedicalImage, *, factor: float) -> MedicalImage:
+    """Return the image scaled by a factor in both directions, then to its size again."""
+    return change_levels(image, lambda levels: geometry.resize_and_back(levels, factor=factor))
 
 
 def crop(image: MedicalImage, *, top: int, left: int, rows: int, columns: int) -> MedicalImage:
@@ -187,13 +183,45 @@ def crop(image: MedicalImage, *, top: int, left: int, rows: int, columns: int) -
     return image.with_stored_values(frozen(part.copy()))
 
 
-def rotate(image: MedicalImage, *, degrees: float) -> MedicalImage:
-    """Return the image turned counter-clockwise about its centre; the corners become black."""
-    centre = ((image.columns - 1) / 2, (image.rows - 1) / 2)
-    matrix = cv2.getRotationMatrix2D(centre, degrees, 1.0)
-    size = (image.columns, image.rows)
-    return _map_levels(
-        image, lambda levels: cv2.warpAffine(levels, matrix, size, flags=cv2.INTER_CUBIC)
+def crop_black(
+    image: MedicalImage, *, keep: float, place: Sequence[float] = geometry.CENTRE
+) -> MedicalImage:
+    """Return the image at its size with all but a rectangle black, untouched inside.
+
+    `keep` is the share of each side that stays and `place` where it lies; see
+    `geometry.kept_rectangle`.
+    """
+    inside = geometry.kept_rectangle(image.rows, image.columns, keep=keep, place=place)
+    values = np.empty_like(image.stored_values)
+    values[:] = black_values(image)
+    values[:, *inside] = image.stored_values[:, *inside]
+    return image.with_stored_values(frozen(values))
+
+
+def crop_resized(
+    image: MedicalImage, *, keep: float, place: Sequence[float] = geometry.CENTRE
+) -> MedicalImage:
+    """Return a rectangle of the image enlarged to the old size; arguments as `crop_black`."""
+    return change_levels(
+        image, lambda levels: geometry.crop_resized(levels, keep=keep, place=place), moves=True
+    )
+
+
+def rotate(
+    image: MedicalImage,
+    *,
+    degrees: float,
+    scale: float = 1.0,
+    shift: Sequence[float] = (0.0, 0.0),
+) -> MedicalImage:
+    """Return the image turned counter-clockwise about its centre, scaled and shifted.
+
+    The size stays; what comes in from outside is black. `shift` is in pixels down and right.
+    """
+    return change_levels(
+        image,
+        lambda levels: geometry.rotate(levels, degrees=degrees, scale=scale, shift=shift),
+        moves=True,
     )
 
 
@@ -203,46 +231,82 @@ def quarter_turn(image: MedicalImage, *, turns: int) -> MedicalImage:
 
 
 def flip(image: MedicalImage, *, axis: str) -> MedicalImage:
-    """Return the image with its ``rows`` or its ``columns`` in reverse order.
+    """Return the image with its ``rows`` or its ``columns`` in reverse order, every value kept.
 
     Raises
     ------
     InputError
         Another axis.
     """
-    axes = {"rows": 1, "columns": 2}
-    if axis not in axes:
-        raise InputError("an image is mirrored along 'rows' or 'columns'")
-    return image.with_stored_values(frozen(np.flip(image.stored_values, axes[axis]).copy()))
+    frames = [geometry.flip(frame, axis=axis) for frame in image.stored_values]
+    return image.with_stored_values(frozen(np.stack(frames)))
+
+
+def transpose(image: MedicalImage) -> MedicalImage:
+    """Return the image with rows and columns exchanged, every value kept."""
+    return image.with_stored_values(frozen(np.swapaxes(image.stored_values, 1, 2).copy()))
+
+
+# --- Grey values ------------------------------------------------------------------------------
 
 
 def brightness(image: MedicalImage, *, share: float) -> MedicalImage:
     """Return the image with a share of the value range added; 0.2 is 20 % brighter."""
-    return _map_levels(image, lambda levels: levels + np.float32(share * _WHITE_LEVEL))
+    return change_levels(image, lambda levels: grey_values.brightness(levels, share=share))
 
 
 def contrast(image: MedicalImage, *, factor: float) -> MedicalImage:
     """Return the image with its distance from mid grey multiplied."""
-    middle = np.float32(_WHITE_LEVEL / 2)
-    return _map_levels(image, lambda levels: (levels - middle) * np.float32(factor) + middle)
+    return change_levels(image, lambda levels: grey_values.contrast(levels, factor=factor))
 
 
 def gamma(image: MedicalImage, *, exponent: float) -> MedicalImage:
     """Return the image with each level between black and white raised to a power."""
+    return change_levels(image, lambda levels: grey_values.gamma(levels, exponent=exponent))
 
-    def curve(levels: Levels) -> Levels:
-        inside = np.clip(levels / np.float32(_WHITE_LEVEL), 0, 1)
-        return np.asarray(inside ** np.float32(exponent) * np.float32(_WHITE_LEVEL), np.float32)
 
-    return _map_levels(image, curve)
+def invert(image: MedicalImage) -> MedicalImage:
+    """Return the negative of the image, as if MONOCHROME1 were taken for MONOCHROME2."""
+    return change_levels(image, grey_values.invert)
+
+
+def posterise(image: MedicalImage, *, count: int) -> MedicalImage:
+    """Return what a viewer shows of the image in `count` evenly spaced levels."""
+    return change_shown(image, lambda levels: grey_values.posterise(levels, count=count))
+
+
+def clahe(image: MedicalImage, *, clip_limit: float = 2.0) -> MedicalImage:
+    """Return what a viewer shows after contrast limited adaptive histogram equalisation."""
+    return change_shown(image, lambda levels: grey_values.clahe(levels, clip_limit=clip_limit))
 
 
 def window_to_8_bit(image: MedicalImage, *, low: float = 0.0, high: float = 1.0) -> MedicalImage:
     """Return what a viewer shows after its window is narrowed to a share of the shown range."""
+    return change_shown(image, lambda levels: grey_values.window(levels, low=low, high=high))
 
-    def narrow(shown: NDArray[np.uint8]) -> StoredValues:
-        share = shown / np.float32(_WHITE_LEVEL)
-        stretched = np.clip((share - low) / (high - low), 0, 1) * _WHITE_LEVEL
-        return np.asarray(np.rint(stretched), np.uint8)
 
-    return _shown(image, narrow)
+def window_percentiles(
+    image: MedicalImage, *, low: float = 5.0, high: float = 95.0
+) -> MedicalImage:
+    """Return what a viewer shows after a stretch of what lies between two percentiles."""
+    return change_shown(
+        image, lambda levels: grey_values.window_percentiles(levels, low=low, high=high)
+    )
+
+
+def twelve_to_8_bits(image: MedicalImage, *, rng: np.random.Generator) -> MedicalImage:
+    """Return what a viewer shows after a way over 12 bits: dithered, then windowed to 8 bits."""
+    return change_shown(image, lambda levels: grey_values.twelve_to_8_bits(levels, rng=rng))
+
+
+# --- Chains -----------------------------------------------------------------------------------
+
+
+def print_and_scan(image: MedicalImage, *, rng: np.random.Generator) -> MedicalImage:
+    """Return what a viewer shows of the image after printing and scanning."""
+    return change_shown(image, lambda levels: chains.print_and_scan(levels, rng=rng))
+
+
+def screenshot(image: MedicalImage) -> MedicalImage:
+    """Return what a viewer's window on the screen holds of the image, 0.8 of each side."""
+    return change_shown(image, chains.screenshot)
