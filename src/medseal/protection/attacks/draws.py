@@ -105,8 +105,8 @@ def _gamma(rng: np.random.Generator, strength: float) -> Change:
 
 
 def _clahe(rng: np.random.Generator, strength: float) -> Change:
-    clip_limit = 1 + rng.uniform(0, 2) * strength
-    return lambda levels: grey_values.clahe(levels, clip_limit=clip_limit)
+    clip_limit, tiles = 1 + rng.uniform(0, 2) * strength, int(rng.integers(2, 9))
+    return lambda levels: grey_values.clahe(levels, clip_limit=clip_limit, tiles=tiles)
 
 
 def _window(rng: np.random.Generator, strength: float) -> Change:

@@ -22,7 +22,6 @@ __all__ = [
 _COLOUR_DIMENSIONS = 3
 # ITU-R BT.601.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_CLAHE_TILES = (8, 8)
 _TWELVE_BITS = 4095.0
 # Window of the way over 12 bits, as shares of the range: somewhat narrower than all of it.
 _VOI_WINDOW = (0.03, 0.97)
@@ -53,10 +52,10 @@ def gamma(levels: Levels, *, exponent: float) -> Levels:
     return np.asarray(inside ** np.float32(exponent) * np.float32(WHITE_LEVEL), np.float32)
 
 
-def clahe(levels: Levels, *, clip_limit: float = 2.0) -> Levels:
-    """Return whole levels after contrast limited adaptive histogram equalisation, 8 x 8 tiles.
+def clahe(levels: Levels, *, clip_limit: float = 2.0, tiles: int = 8) -> Levels:
+    """Return whole levels after contrast limited adaptive histogram equalisation.
 
-    Of colour the luma is equalised and the chroma kept.
+    `tiles` are counted along each side. Of colour the luma is equalised and the chroma kept.
 
     References
     ----------
@@ -64,7 +63,7 @@ def clahe(levels: Levels, *, clip_limit: float = 2.0) -> Levels:
     """
     bright = levels @ _LUMA if levels.ndim == _COLOUR_DIMENSIONS else levels
     shown = to_8_bits(bright).astype(np.uint8)
-    equalised = cv2.createCLAHE(clip_limit, _CLAHE_TILES).apply(shown).astype(np.float32)
+    equalised = cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(shown).astype(np.float32)
     if levels.ndim == _COLOUR_DIMENSIONS:
         equalised = to_8_bits(levels + (equalised - bright)[:, :, None])
     return np.asarray(equalised, np.float32)
