@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -258,20 +259,36 @@ def differences(
                 yield f"{first} minus {second}", found
 
 
-def table(name: str, models: Sequence[Model], data: Path, *, resamples: int) -> dict[str, Any]:
-    """Return the rows of one data set: measured, compared, published and missing."""
+def table(
+    name: str,
+    models: Sequence[Model],
+    data: Path,
+    *,
+    resamples: int,
+    site_images: int = 0,
+    stored: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return the rows of one data set: measured, compared, published and missing.
+
+    What is stored of other models of the data set stays, and so do the figures at simulated sites
+    of the same weights where `site_images` is 0.
+    """
     measured: dict[str, Evaluation] = {}
-    rows: dict[str, Any] = {}
+    rows: dict[str, Any] = dict(stored.get("models", {}))
     for model in models:
         sys.stderr.write(f"  {name}: {model.card.id}\n")
-        measured[model.card.id], rows[model.card.id] = measure(
-            model, data, site_images=0 if resamples == QUICK_RESAMPLES else SITE_IMAGES
-        )
+        earlier = rows.get(model.card.id, {})
+        measured[model.card.id], row = measure(model, data, site_images=site_images)
+        if not site_images and earlier.get("sha256") == row["sha256"]:
+            row |= {key: earlier[key] for key in ("simulated_sites",) if key in earlier}
+        rows[model.card.id] = row
     methods = {model.card.id: model.method or model.card.method for model in models}
+    present = {row["method"] for row in rows.values()}
+    found = dict(differences(measured, methods, resamples=resamples))
     result: dict[str, Any] = {
-        "models": rows,
-        "missing": [method for method in METHODS if method not in methods.values()],
-        "differences": dict(differences(measured, methods, resamples=resamples)),
+        "models": {key: rows[key] for key in sorted(rows)},
+        "missing": [method for method in METHODS if method not in present],
+        "differences": {**stored.get("differences", {}), **found},
     }
     if name in LITERATURE:
         result["published"] = {key: dict(row) for key, row in LITERATURE[name].items()}
@@ -298,21 +315,49 @@ def main(argv: Sequence[str]) -> int:
         default=DATA_SETS,
         help="only these; what is stored of the others stays",
     )
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=[],
+        metavar="ID",
+        help="only these models; what is stored of the others stays",
+    )
+    parser.add_argument(
+        "--site-images",
+        type=int,
+        default=SITE_IMAGES,
+        help="for the simulated sites; 0: none, but with --only what is stored of the same weights",
+    )
     chosen = parser.parse_args(argv)
     if chosen.data is None:
         parser.error("--data is needed: the folder with MANIFEST.csv")
     torch.set_num_threads(1)
     models = models_in(chosen.models)
-    resamples = QUICK_RESAMPLES if chosen.quick else RESAMPLES
+    known = {model.card.id for model in models}
+    if not known.issuperset(chosen.only):
+        parser.error(f"no model {sorted(set(chosen.only) - known)[0]}; see --models")
+    whole = set(chosen.data_sets) == set(DATA_SETS) and not chosen.only
+    stored = {} if whole else _stored(chosen.output)
     result: dict[str, Any] = {
         "part": "test",
         "interval": "95 % bootstrap by group",
-        "data_sets": {} if set(chosen.data_sets) == set(DATA_SETS) else _stored(chosen.output),
+        "data_sets": dict(stored),
     }
     for name in chosen.data_sets:
         mine = [model for model in models if model.data_set == name]
+        if chosen.only:
+            mine = [model for model in mine if model.card.id in chosen.only]
+            if not mine:
+                continue
         try:
-            result["data_sets"][name] = table(name, mine, chosen.data, resamples=resamples)
+            result["data_sets"][name] = table(
+                name,
+                mine,
+                chosen.data,
+                resamples=QUICK_RESAMPLES if chosen.quick else RESAMPLES,
+                site_images=0 if chosen.quick else chosen.site_images,
+                stored=stored.get(name, {}) if chosen.only else {},
+            )
         except InputError as error:
             result["data_sets"][name] = {"not measured": str(error)}
     write_result("classification", result, chosen, sys_stdout=sys.stdout)

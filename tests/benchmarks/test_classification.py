@@ -22,10 +22,23 @@ from medseal import weights
 from medseal.classification.evaluation import Evaluation
 from medseal.classification.heldout import Known
 from medseal.classification.outcome import Outcome
+from medseal.classification.train import train
 from medseal.datasets import Record
 from medseal.errors import ConfigurationError
 from medseal.metrics.calibration import expected_calibration_error
 
+TINY = """
+id = "tiny-svm"
+version = "1"
+task = "tumour"
+modality = "MR"
+method = "linear-svm"
+dataset = "brain-mri"
+limits = "made of noise for a test"
+[preprocess]
+rows = 64
+columns = 64
+"""
 CNN, SVM = "five-layer-cnn-brain-mri", "linear-svm-brain-mri"
 
 
@@ -58,6 +71,22 @@ def evaluation(positive, **changes):
         "outcome": outcome,
     }
     return Evaluation(**{**fields, **changes})
+
+
+def tiny_svm(folder):
+    """Train a machine on forty squares of noise that lie in a folder; return its card."""
+    generator = np.random.default_rng(1)
+    with (folder / "MANIFEST.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "group", "modality"])
+        for index in range(40):
+            noise = generator.integers(0, 256, (64, 64), np.uint8)
+            Image.fromarray(noise).save(folder / f"{index}.png")
+            writer.writerow(
+                [f"{index}.png", ("tumour", "no_tumour")[index % 2], f"g{index}", "MRI brain"]
+            )
+    (folder / "tiny.toml").write_text(TINY)
+    return weights.read_card(train(folder / "tiny.toml", data_dir=folder, output_dir=folder).folder)
 
 
 RIGHT, WRONG = np.arange(20) % 2 * 0.8 + 0.1, 0.9 - np.arange(20) % 2 * 0.8
@@ -151,6 +180,31 @@ def test_rows_without_a_model_are_named(tmp_path):
     assert found["published"]["Google AutoML Vision"]["auroc"] == 0.991
 
 
+def test_what_is_stored_of_other_models_stays(tmp_path):
+    stored = {
+        "models": {"other": {"method": "resnet50", "sha256": "sha256:00"}},
+        "differences": {"other minus svm": {}},
+        "missing": ["linear-svm"],
+    }
+    found = table("skin", [], tmp_path, resamples=10, stored=stored)
+    assert found["models"] == stored["models"]
+    assert found["differences"] == stored["differences"]
+    assert found["missing"] == [name for name in METHODS if name != "resnet50"]
+
+
+def test_sites_of_the_same_weights_stay_and_of_others_do_not(tmp_path):
+    card = tiny_svm(tmp_path)
+    model = Model(card=card, place=tmp_path / card.id)
+    row = {"method": "linear-svm", "sha256": str(card.sha256), "simulated_sites": {"images": 1}}
+    earlier = {"models": {card.id: row}}
+    found = table("brain-mri", [model], tmp_path, resamples=10, stored=earlier)
+    assert found["models"][card.id]["simulated_sites"] == {"images": 1}
+    assert found["models"][card.id]["inside"]["calibration_error_expected_if_calibrated"]
+    earlier = {"models": {card.id: {**row, "sha256": "sha256:00"}}}
+    found = table("brain-mri", [model], tmp_path, resamples=10, stored=earlier)
+    assert "simulated_sites" not in found["models"][card.id]
+
+
 def test_methods_fall_into_the_rows_of_the_table():
     assert [method_of(name) for name in ("resnet-50", "resnet50", "edge-cnn", "other")] == [
         "resnet50",
@@ -174,6 +228,12 @@ def test_data_that_may_have_been_trained_on_are_refused(tmp_path, model_id):
             writer.writerow([f"{index}.png", label, f"g{index}", "MRI brain", source])
     with pytest.raises(ConfigurationError, match="may hold training images"):
         measure(Model(card=card, place=model_id), tmp_path)
+
+
+def test_unknown_models_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--data", str(tmp_path), "--only", "no-such-model"])
+    assert "no model no-such-model" in capsys.readouterr().err
 
 
 def test_folder_is_asked_for(capsys):
