@@ -10,6 +10,7 @@ from medseal.errors import InputError
 from medseal.protection.attacks.levels import Levels
 
 __all__ = [
+    "CENTRE",
     "crop_black",
     "crop_resized",
     "flip",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 _CORNERS = 4
+# Place of a crop along rows and along columns.
 CENTRE = (0.5, 0.5)
 
 
