@@ -34,6 +34,7 @@ __all__ = [
     "PackageError",
     "PayloadAuthenticationError",
     "ReceiptError",
+    "SideInformationError",
     "StorageError",
     "StorageFullError",
     "TruncatedPackageError",
@@ -175,6 +176,10 @@ class KeystoreError(PackageError):
 
 class FingerprintError(VerificationError):
     """A fingerprint is malformed or was made with another key."""
+
+
+class SideInformationError(VerificationError):
+    """The side information of a marked copy is malformed or leads to another image."""
 
 
 class WeightsError(VerificationError):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from medseal.cli.options import FILE, Common, common, emit, option
+from medseal.cli.options import FILE, Common, common, emit, option, say
 from medseal.pipeline.release import ReleaseRequest, release
 from medseal.pipeline.workspace import OWNER, Workspace
 
@@ -30,7 +30,10 @@ def command(  # noqa: PLR0913 (one parameter an option)
     """Write a de-identified copy of IMAGE_ID that carries an invisible watermark.
 
     The watermark names this release. It is no proof of integrity: 'medseal verify' compares with
-    the record.
+    the record. The file keeps, encrypted, what takes the watermark out again: 'medseal open FILE'.
+
+    JSON: release_id, file, psnr_db, ssim, side_information_bytes (0: not in the file), image_id,
+    receipt.
     """
     with Workspace.open(options.workspace, options.passphrase()) as workspace:
         request = ReleaseRequest(
@@ -48,11 +51,18 @@ def command(  # noqa: PLR0913 (one parameter an option)
             "file": str(outcome.file),
             "psnr_db": round(outcome.psnr_db, 3),
             "ssim": round(outcome.ssim, 5),
+            "side_information_bytes": outcome.side_information_bytes,
             "image_id": outcome.image_id,
             "receipt": str(outcome.receipt),
         },
         f"Release {outcome.release_id} for '{recipient}': {outcome.file}\n"
         f"PSNR {outcome.psnr_db:.1f} dB, SSIM {outcome.ssim:.4f}; "
         f"{len(outcome.deidentification.entries)} kinds of data element changed; "
+        f"{outcome.side_information_bytes} bytes of side information; "
         f"receipt {outcome.receipt}",
     )
+    if not outcome.side_information_bytes:
+        say(
+            f"{outcome.file}: the side information is too large for the file; "
+            f"'medseal open {outcome.image_id}' gives the original from the vault"
+        )

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from medseal.errors import UnsupportedImageError
+from medseal.imaging.attachment import put_into_dataset
 from medseal.imaging.boundary import library_errors
 from medseal.imaging.dicom import dataset_of
 from medseal.imaging.image import MedicalImage
@@ -151,17 +152,26 @@ def _put_values(dataset: Dataset, image: MedicalImage) -> None:
     dataset.add_new("PixelData", "OB" if is_byte else "OW", encoded + b"\0" * (len(encoded) % 2))
 
 
-def encode_dicom(image: MedicalImage) -> bytes:
+def encode_dicom(image: MedicalImage, *, attachment: bytes = b"") -> bytes:
     """Return a DICOM file with the same stored values, uncompressed.
 
     An image from DICOM keeps its data set, its UIDs too: whoever changes what the instance means
     gives it a new SOP Instance UID first. Other images become Secondary Capture.
+
+    Parameters
+    ----------
+    image
+        From any format.
+    attachment
+        Opaque bytes for a private block; none for no bytes.
 
     Raises
     ------
     UnsupportedImageError
         An alpha channel, integers of more than 32 bits, or values that Secondary Capture cannot
         hold: floating, and several frames that are signed or inverted.
+    ImageTooLargeError
+        The attachment exceeds its limit.
     UnreadableImageError
         The source's data set cannot be encoded again.
     """
@@ -172,6 +182,7 @@ def encode_dicom(image: MedicalImage) -> bytes:
         dataset = dataset_of(image) if is_from_dicom else _secondary_capture(image)
         _describe_values(dataset, image)
         _put_values(dataset, image)
+        put_into_dataset(dataset, attachment)
         if not dataset.get("SOPClassUID"):
             dataset.SOPClassUID = _SECONDARY_CAPTURE
         if not dataset.get("SOPInstanceUID"):

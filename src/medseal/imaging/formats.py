@@ -156,7 +156,7 @@ def read(path: str | os.PathLike[str]) -> MedicalImage:
     return read_bytes(read_file(path), name=str(path))
 
 
-def encode(image: MedicalImage, format_name: WrittenFormat) -> bytes:
+def encode(image: MedicalImage, format_name: WrittenFormat, *, attachment: bytes = b"") -> bytes:
     """Return the bytes of a file with the same stored values.
 
     Parameters
@@ -165,20 +165,25 @@ def encode(image: MedicalImage, format_name: WrittenFormat) -> bytes:
         Any image; a format that cannot hold its values refuses it.
     format_name
         ``dicom``, ``png``, ``tiff``, ``nifti`` or ``nifti.gz``.
+    attachment
+        Opaque bytes that the file carries beside the image; none for no bytes.
 
     Raises
     ------
     UnsupportedImageError
         The format would lose stored values, or is unknown; the message names one that works.
+    ImageTooLargeError
+        The attachment exceeds its limit.
     """
     if format_name == "dicom":
-        return encode_dicom(image)
+        return encode_dicom(image, attachment=attachment)
     if format_name == "png":
-        return encode_png(image)
+        return encode_png(image, attachment=attachment)
     if format_name == "tiff":
-        return encode_tiff(image)
+        return encode_tiff(image, attachment=attachment)
     if format_name in {"nifti", "nifti.gz"}:
-        return encode_nifti(image, compress=format_name == "nifti.gz")
+        compress = format_name == "nifti.gz"
+        return encode_nifti(image, compress=compress, attachment=attachment)
     raise UnsupportedImageError(
         f"cannot write {str(format_name)!r}; choose dicom, png, tiff, nifti or nifti.gz"
     )

@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 
 from medseal.errors import UnreadableImageError, UnsupportedImageError
+from medseal.imaging.attachment import nifti_extension
 from medseal.imaging.boundary import library_errors
 from medseal.imaging.image import MedicalImage, StoredValues, frozen
 from medseal.imaging.limits import check_decoded_size, inflate
@@ -22,7 +23,7 @@ _VERSION_1_BYTES, _VERSION_2_BYTES = 348, 540
 _MAGIC_1, _MAGIC_2 = b"n+1\0", b"n+2\0\r\n\x1a\n"
 _PAIR_1, _PAIR_2 = b"ni1\0", b"ni2\0\r\n\x1a\n"
 _MAX_DIMENSION_1 = 32_767
-_EXTENSION_FLAG = b"\0\0\0\0"
+_NO_EXTENSION, _SOME_EXTENSION = b"\0\0\0\0", b"\1\0\0\0"
 _BITS_A_BYTE = 8
 _MAX_AXES = 7
 _COLOUR_DTYPES = {3: "RGB", 4: "RGBA"}
@@ -165,7 +166,7 @@ def _axes(image: MedicalImage) -> list[int]:
     return [image.columns, image.rows, image.frames]
 
 
-def encode_nifti(image: MedicalImage, *, compress: bool) -> bytes:
+def encode_nifti(image: MedicalImage, *, compress: bool, attachment: bytes = b"") -> bytes:
     """Return a NIfTI file with the same stored values.
 
     Parameters
@@ -174,11 +175,15 @@ def encode_nifti(image: MedicalImage, *, compress: bool) -> bytes:
         Grey of any kind, or RGB and RGBA of 8 bits.
     compress
         Whether to compress by gzip.
+    attachment
+        Opaque bytes for a header extension; none for no bytes.
 
     Raises
     ------
     UnsupportedImageError
         Palette, YBR, colour of more than 8 bits, or grey with alpha.
+    ImageTooLargeError
+        The attachment exceeds its limit.
     """
     check_exportable(image, "NIfTI")
     if not _is_pixel_type(image):
@@ -192,8 +197,10 @@ def encode_nifti(image: MedicalImage, *, compress: bool) -> bytes:
         header.set_data_dtype(colour or image.stored_values.dtype)
         header.set_data_shape(_axes(image))
         header["descrip"] = note_of(image).encode()[:79]
-        header["vox_offset"] = len(header.binaryblock) + len(_EXTENSION_FLAG)
+        extension = nifti_extension(attachment)
+        flag = _SOME_EXTENSION if extension else _NO_EXTENSION
+        header["vox_offset"] = len(header.binaryblock) + len(flag) + len(extension)
         header["magic"] = _MAGIC_2 if len(header.binaryblock) == _VERSION_2_BYTES else _MAGIC_1
         little = image.stored_values.astype(image.stored_values.dtype.newbyteorder("<"), copy=False)
-        file = bytes(header.binaryblock) + _EXTENSION_FLAG + little.tobytes()
+        file = bytes(header.binaryblock) + flag + extension + little.tobytes()
     return gzip.compress(file, compresslevel=6, mtime=0) if compress else file

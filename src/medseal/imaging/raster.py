@@ -11,6 +11,7 @@ import PIL
 from PIL import Image, features
 
 from medseal.errors import UnreadableImageError, UnsupportedImageError
+from medseal.imaging.attachment import PNG_CHUNK, framed
 from medseal.imaging.boundary import library_errors
 from medseal.imaging.codestreams import read_jpeg_header
 from medseal.imaging.image import MedicalImage, StoredValues, frozen
@@ -23,6 +24,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _PNG_HEADER = struct.Struct(">IIBBBBB")
 _PNG_HEADER_END = 33
+_PNG_END_BYTES = 12
 _PALETTE = 3
 _DECODED_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _SAMPLES_OF_COLOUR_TYPE = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
@@ -128,13 +130,22 @@ def read_png(data: bytes, *, name: str) -> MedicalImage:
     return apply_note(image, note)
 
 
-def encode_png(image: MedicalImage) -> bytes:
+def encode_png(image: MedicalImage, *, attachment: bytes = b"") -> bytes:
     """Return a PNG file with the same stored values.
+
+    Parameters
+    ----------
+    image
+        One frame of at most 16 bits.
+    attachment
+        Opaque bytes for a chunk of their own; none for no bytes.
 
     Raises
     ------
     UnsupportedImageError
         More than one frame, more than 16 bits, signed or floating values, palette or YBR.
+    ImageTooLargeError
+        The attachment exceeds its limit.
     """
     check_exportable(image, "PNG")
     values = image.stored_values
@@ -150,7 +161,9 @@ def encode_png(image: MedicalImage) -> bytes:
         plane = plane[:, :, 0]
     file = bytes(imagecodecs.png_encode(np.ascontiguousarray(plane)))
     text = _chunk(b"tEXt", NOTE_KEYWORD.encode() + b"\0" + note_of(image).encode())
-    return file[:_PNG_HEADER_END] + text + file[_PNG_HEADER_END:]
+    extra = _chunk(PNG_CHUNK, framed(attachment)) if attachment else b""
+    start, body = file[:_PNG_HEADER_END], file[_PNG_HEADER_END:-_PNG_END_BYTES]
+    return start + text + body + extra + file[-_PNG_END_BYTES:]
 
 
 def read_jpeg(data: bytes, *, name: str) -> MedicalImage:

@@ -10,6 +10,7 @@ import numpy as np
 import tifffile
 
 from medseal.errors import UnreadableImageError, UnsupportedImageError
+from medseal.imaging.attachment import TIFF_TAG, framed
 from medseal.imaging.boundary import library_errors
 from medseal.imaging.codestreams import read_jpeg_header
 from medseal.imaging.image import MedicalImage, StoredValues, frozen
@@ -27,6 +28,7 @@ _JPEG = 7
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YBR = 0, 1, 2, 3, 6
 _GREY = frozenset({_WHITE_IS_ZERO, _BLACK_IS_ZERO})
 _SEPARATE_PLANES = 2
+_UNDEFINED = 7
 _REDUCED_OR_MASK = 0b101
 _BITS_A_BYTE = 8
 _MAX_SAMPLES = 4
@@ -187,24 +189,35 @@ def read_tiff(data: bytes, *, name: str) -> MedicalImage:
     return apply_note(image, description)
 
 
-def encode_tiff(image: MedicalImage) -> bytes:
+def encode_tiff(image: MedicalImage, *, attachment: bytes = b"") -> bytes:
     """Return a TIFF file with the same stored values, compressed without loss (deflate).
+
+    Parameters
+    ----------
+    image
+        Grey or RGB, each with or without alpha.
+    attachment
+        Opaque bytes for a private tag of the first page; none for no bytes.
 
     Raises
     ------
     UnsupportedImageError
         Palette or YBR values.
+    ImageTooLargeError
+        The attachment exceeds its limit.
     """
     check_exportable(image, "TIFF")
     photometric = "rgb" if image.samples in _COLOUR_SAMPLES else "minisblack"
     if image.photometric_interpretation == "MONOCHROME1":
         photometric = "miniswhite"
     has_alpha = image.samples in {_GREY_SAMPLES[1], _COLOUR_SAMPLES[1]}
+    frame_of_bytes = framed(attachment) if attachment else b""
+    extra = [(TIFF_TAG, _UNDEFINED, len(frame_of_bytes), frame_of_bytes, True)]
     stream = BytesIO()
     # BigTIFF from 2 GiB on: deflate may not shrink noise, and offsets have 32 bits.
     is_big = image.stored_values.nbytes > 2 * 1024**3
     with tifffile.TiffWriter(stream, bigtiff=is_big) as file:
-        for frame in image.stored_values:
+        for index, frame in enumerate(image.stored_values):
             file.write(
                 frame[:, :, 0] if image.samples == 1 else frame,
                 photometric=photometric,
@@ -215,6 +228,7 @@ def encode_tiff(image: MedicalImage) -> bytes:
                 software=False,
                 metadata=None,
                 contiguous=False,
+                extratags=extra if attachment and index == 0 else (),
                 maxworkers=1,
             )
     return stream.getvalue()

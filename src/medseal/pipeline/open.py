@@ -49,16 +49,27 @@ class OpenOutcome:
     file
         Where it was written.
     exact
-        ``file`` when every byte equals the sealed file, ``stored-values`` when the output is
-        another format with equal stored values.
+        ``file`` when every byte equals the sealed file, ``stored-values`` when the output has
+        equal stored values, ``colours`` when those of the sealed file are palette indices and
+        those of the output are the colours.
     receipt
         Path of the receipt.
+    source
+        ``vault``, or ``release-file`` where the mark was taken out of a release's file.
+    release_id
+        The release whose file was given; None otherwise.
+    metadata_as_recorded
+        Of a release's file: whether its data elements, which the output keeps, are those that the
+        ledger has. None for ``vault``.
     """
 
     image_id: str
     file: Path
     exact: str
     receipt: Path
+    source: str = "vault"
+    release_id: str | None = None
+    metadata_as_recorded: bool | None = None
 
 
 def unseal(workspace: Workspace, record: ImageRecord) -> OpenedImage:

@@ -42,8 +42,17 @@ def copy_format(image: MedicalImage, output: Path) -> WrittenFormat:
     return wanted
 
 
-def encode_copy(image: MedicalImage, output: Path) -> bytes:
+def encode_copy(image: MedicalImage, output: Path, *, attachment: bytes = b"") -> bytes:
     """Return the bytes of a file with the stored values of `image`, in the format of `output`.
+
+    Parameters
+    ----------
+    image
+        Any image.
+    output
+        Its suffix chooses the format, none keeps that of the image.
+    attachment
+        Opaque bytes that the file carries beside the image; none for no bytes.
 
     Raises
     ------
@@ -51,7 +60,7 @@ def encode_copy(image: MedicalImage, output: Path) -> bytes:
         The format would lose stored values; the message names one that works.
     """
     try:
-        return encode(image, copy_format(image, output))
+        return encode(image, copy_format(image, output), attachment=attachment)
     except UnsupportedImageError as error:
         message = str(error)
         raise UnsupportedImageError(

@@ -53,17 +53,21 @@ class SealedRecord:
         The four digests, with the decoder's name.
     fingerprint
         Keyed tile MACs over the stored values.
+    removal
+        Opens the side information in a release's file; None for an image, and for a release whose
+        file carries none. Erasure destroys it.
     """
 
     subject: str
     salt: bytes
     digests: ImageDigests
     fingerprint: Fingerprint
+    removal: Identity | None = None
 
     def to_sealed(self, recipient: Recipient) -> bytes:
         """Return the record as a sealed package for `recipient`."""
         text = base64.b64encode(self.fingerprint.to_bytes()).decode()
-        value: JsonValue = {
+        value: dict[str, JsonValue] = {
             "v": _VERSION,
             "salt": self.salt.hex(),
             "file": str(self.digests.file),
@@ -74,6 +78,8 @@ class SealedRecord:
             "fingerprint": text,
             "container": self.digests.container,
         }
+        if self.removal is not None:
+            value["removal"] = self.removal.to_text()
         package = seal(canonical_json(value), [recipient], associated_data=self.subject.encode())
         return package.to_bytes()
 
@@ -113,6 +119,7 @@ class SealedRecord:
                     container=value["container"],
                 ),
                 fingerprint=Fingerprint.from_bytes(base64.b64decode(value["fingerprint"])),
+                removal=Identity.from_text(value["removal"]) if "removal" in value else None,
             )
         except (InputError, KeyError, TypeError, ValueError, binascii.Error) as error:
             raise CatalogueError("catalogue: a record is malformed; restore a backup") from error

@@ -1,12 +1,17 @@
 """Release an image: check the grant, de-identify, watermark, log, write."""
 
+import dataclasses
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from medseal.errors import UnsupportedImageError, WatermarkCapacityError
-from medseal.imaging import MedicalImage, read_with_digests
-from medseal.imaging.deidentification_report import DeidentificationReport
+from medseal.imaging import ImageDigests, MedicalImage, read_with_digests, values_digest
+from medseal.imaging.attachment import DICOM_GROUP, MAX_ATTACHMENT_BYTES, PRIVATE_CREATOR
+from medseal.imaging.deidentification_report import (
+    DeidentificationEntry,
+    DeidentificationReport,
+)
 from medseal.imaging.deidentify import deidentify
 from medseal.imaging.derive import derived_copy
 from medseal.imaging.files import check_output, write_file
@@ -18,10 +23,12 @@ from medseal.pipeline.fidelity import compare_images
 from medseal.pipeline.open import unseal
 from medseal.pipeline.output import copy_format, encode_copy
 from medseal.pipeline.records import SealedRecord
+from medseal.pipeline.side_information import seal_side_information
 from medseal.pipeline.workspace import OWNER, Workspace
+from medseal.protection.encryption import Identity
 from medseal.protection.tamper import fingerprint
-from medseal.protection.watermark import embed
-from medseal.vault import ReleaseRecord
+from medseal.protection.watermark import Removable, embed_removable, remove
+from medseal.vault import ImageRecord, ReleaseRecord
 
 __all__ = ["ReleaseOutcome", "ReleaseRequest", "release"]
 
@@ -46,7 +53,10 @@ class ReleaseOutcome:
     receipt
         Path of the receipt.
     deidentification
-        What was removed.
+        What was removed, and the private block that was added.
+    side_information_bytes
+        Length of the sealed side information in the file, by which the mark can be taken out; 0
+        where it exceeds the limit and was left out.
     """
 
     release_id: str
@@ -56,6 +66,7 @@ class ReleaseOutcome:
     ssim: float
     receipt: Path
     deidentification: DeidentificationReport
+    side_information_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +95,7 @@ class ReleaseRequest:
 
 
 def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> ReleaseOutcome:
-    """Write a de-identified, watermarked copy of an image.
+    """Write a de-identified, watermarked copy of an image, with what takes the mark out again.
 
     The record is on the ledger before the copy is on the disk.
 
@@ -118,11 +129,72 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
         allow_burned_in=request.allow_burned_in,
     )
     plain = derived_copy(plain, description=_DERIVATION)
-    payload = secrets.token_bytes(_RELEASE_ID_BYTES)
-    marked = _marked(plain, payload, workspace.keys.watermark, image_id=record.image_id)
-    content = encode_copy(marked, output)
+    release_id = secrets.token_bytes(_RELEASE_ID_BYTES).hex()
+    copy = _marked_copy(workspace, plain, output, release_id=release_id, image_id=record.image_id)
+    entry = _entry(workspace, record, copy, account=account, recipient=recipient)
+    with workspace.lock():
+        [receipt] = commit(workspace, [entry])
+    write_file(copy.content, output)
+    quality = compare_images(plain, copy.image)
+    return ReleaseOutcome(
+        release_id=release_id,
+        image_id=record.image_id,
+        file=output,
+        psnr_db=quality.psnr_db,
+        ssim=quality.ssim,
+        receipt=receipt,
+        deidentification=_with_private_block(report, copy),
+        side_information_bytes=copy.side_information_bytes,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MarkedCopy:
+    """A release on its way: the file, what its recipient will read, the key of what it carries."""
+
+    release_id: str
+    content: bytes
+    image: MedicalImage
+    digests: ImageDigests
+    removal: Identity | None
+    side_information_bytes: int
+
+
+def _marked_copy(
+    workspace: Workspace, plain: MedicalImage, output: Path, *, release_id: str, image_id: str
+) -> _MarkedCopy:
+    """Return the file of a release, read again and proven to lead back to `plain`.
+
+    Side information beyond `MAX_ATTACHMENT_BYTES` stays out of the file.
+    """
+    marked = _marked(plain, bytes.fromhex(release_id), workspace.keys.watermark, image_id=image_id)
+    values = values_digest(marked.image)
+    removal = Identity.generate()
+    package = seal_side_information(
+        marked.side_information, removal, release_id=release_id, values=values
+    )
+    fits = len(package) <= MAX_ATTACHMENT_BYTES
+    content = encode_copy(marked.image, output, attachment=package if fits else b"")
     # The record speaks of the file as its recipient will read it.
-    copy, digests = read_with_digests(content, name=str(output))
+    image, digests = read_with_digests(content, name=str(output))
+    if fits:
+        # Raises where the file would not lead back; later nobody could mend that.
+        remove(image, marked.side_information)
+    return _MarkedCopy(
+        release_id=release_id,
+        content=content,
+        image=image,
+        digests=digests,
+        removal=removal if fits else None,
+        side_information_bytes=len(package) if fits else 0,
+    )
+
+
+def _entry(
+    workspace: Workspace, record: ImageRecord, copy: _MarkedCopy, *, account: str, recipient: str
+) -> Entry:
+    """Return the record of a release with its leaf on the ledger."""
+    digests, keys = copy.digests, workspace.keys
     opening = Opening(salt=secrets.token_bytes(32), values=digests.values, metadata=digests.dataset)
     subject = str(commitment(opening.salt, opening.values, opening.metadata))
     event = Event.new(
@@ -131,44 +203,44 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
         subject=subject,
         details={"image": record.commitment, "recipient": recipient},
     )
-    release_id = payload.hex()
     sealed_record = SealedRecord(
-        subject=release_id,
+        subject=copy.release_id,
         salt=opening.salt,
         digests=digests,
-        fingerprint=fingerprint(copy, workspace.keys.fingerprint, values=digests.values),
+        fingerprint=fingerprint(copy.image, keys.fingerprint, values=digests.values),
+        removal=copy.removal,
     ).to_sealed(workspace.identity.recipient)
     row = ReleaseRecord(
-        release_id=release_id,
+        release_id=copy.release_id,
         image_id=record.image_id,
         account=recipient,
         state="pending",
-        values_key=workspace.keys.values_key(digests.values),
-        instance_key=workspace.keys.instance_key(copy),
-        geometry_key=workspace.keys.geometry_key(copy),
+        values_key=keys.values_key(digests.values),
+        instance_key=keys.instance_key(copy.image),
+        geometry_key=keys.geometry_key(copy.image),
         sealed_record=sealed_record,
         commitment=subject,
         leaf=event.leaf(),
         created_ms=now_ms(),
     )
-    with workspace.lock():
-        [receipt] = commit(workspace, [Entry(record=row, event=event, opening=opening)])
-    write_file(content, output)
-    quality = compare_images(plain, copy)
-    return ReleaseOutcome(
-        release_id=release_id,
-        image_id=record.image_id,
-        file=output,
-        psnr_db=quality.psnr_db,
-        ssim=quality.ssim,
-        receipt=receipt,
-        deidentification=report,
+    return Entry(record=row, event=event, opening=opening)
+
+
+def _with_private_block(
+    report: DeidentificationReport, copy: _MarkedCopy
+) -> DeidentificationReport:
+    """Say in the report that a DICOM copy has one private block after all: ours, encrypted."""
+    if copy.image.source_format != "dicom" or copy.removal is None:
+        return report
+    added = DeidentificationEntry(
+        tag=f"{DICOM_GROUP:04X},0010", keyword=PRIVATE_CREATOR, action="added", count=1
     )
+    return dataclasses.replace(report, entries=(*report.entries, added))
 
 
-def _marked(image: MedicalImage, payload: bytes, key: bytes, *, image_id: str) -> MedicalImage:
+def _marked(image: MedicalImage, payload: bytes, key: bytes, *, image_id: str) -> Removable:
     """Return the image with its mark; an error names the image."""
     try:
-        return embed(image, payload, key)
+        return embed_removable(image, payload, key)
     except (WatermarkCapacityError, UnsupportedImageError) as error:
         raise type(error)(f"image {image_id} cannot be released: {error}") from error

@@ -3,6 +3,12 @@
 from medseal.protection.watermark.embed import DEFAULT_PSNR_DB, MIN_SIDE, embed
 from medseal.protection.watermark.extract import Extraction, extract
 from medseal.protection.watermark.payload import KEY_BYTES, PAYLOAD_BYTES
+from medseal.protection.watermark.removal import (
+    Removable,
+    embed_removable,
+    remove,
+    side_information,
+)
 
 __all__ = [
     "DEFAULT_PSNR_DB",
@@ -10,6 +16,10 @@ __all__ = [
     "MIN_SIDE",
     "PAYLOAD_BYTES",
     "Extraction",
+    "Removable",
     "embed",
+    "embed_removable",
     "extract",
+    "remove",
+    "side_information",
 ]
