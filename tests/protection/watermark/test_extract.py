@@ -7,7 +7,6 @@ from medseal.errors import UnsupportedImageError, WatermarkKeyError
 from medseal.metrics.watermark import bit_accuracy
 from medseal.protection.attacks import distortions
 from medseal.protection.watermark import embed, extract
-from medseal.protection.watermark.baselines import embed_pairs, extract_pairs
 from medseal.protection.watermark.synchronise import MAX_CANDIDATES
 from tests.protection.pictures import KEY, PAYLOAD, grey, picture, texture
 
@@ -155,11 +154,3 @@ def test_a_key_of_the_wrong_length_and_a_palette_are_refused(marked):
         extract(marked, b"short")
     with pytest.raises(UnsupportedImageError, match="palette indices"):
         extract(picture(np.zeros((64, 64), np.uint8), photometric="PALETTE COLOR"), KEY)
-
-
-def test_the_textbook_baseline_reads_its_clean_copy_and_loses_a_shifted_one():
-    cover = grey(512, 512)
-    copy = embed_pairs(cover, PAYLOAD, KEY, psnr_db=45)
-    assert extract_pairs(copy, KEY) == PAYLOAD
-    shifted = distortions.crop(copy, top=3, left=5, rows=500, columns=500)
-    assert extract_pairs(shifted, KEY) != PAYLOAD
