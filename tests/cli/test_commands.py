@@ -123,9 +123,7 @@ def test_no_workspace(medseal: Run) -> None:
     assert "medseal init" in finished.err
 
 
-def test_release_verify_and_open_by_the_release(
-    medseal: Run, image_id: str, tmp_path: Path, ct_file: Path
-) -> None:
+def test_release_and_verify(medseal: Run, image_id: str, ct_file: Path) -> None:
     released = medseal("release", image_id, "--to", "Dr. X", "--output", "r.dcm", "--json")
     assert released.code == 0
     [line] = released.json
@@ -145,11 +143,66 @@ def test_release_verify_and_open_by_the_release(
     } <= set(report)
     assert report["verdict"] == "authentic"
     assert report["release_id"] == line["release_id"]
-    assert medseal("open", "r.dcm", "--output", "back.dcm").code == 0
-    assert (tmp_path / "back.dcm").read_bytes() == ct_file.read_bytes()
     dataset = pydicom.dcmread("r.dcm")
     assert dataset.PatientIdentityRemoved == "YES"
     assert dataset.PatientID != pydicom.dcmread(ct_file).PatientID
+
+
+def test_open_takes_the_mark_out_of_a_release(
+    medseal: Run, image_id: str, tmp_path: Path, ct_file: Path
+) -> None:
+    [made] = medseal("release", image_id, "--to", "ann", "--output", "r.dcm", "--json").json
+    assert made["side_information_bytes"] > 0
+    finished = medseal("open", "r.dcm", "--output", "back.dcm", "--json")
+    assert (finished.code, finished.err) == (0, "")
+    [line] = finished.json
+    assert set(line) == {
+        "image_id",
+        "release_id",
+        "from",
+        "file",
+        "exact",
+        "metadata_as_recorded",
+        "receipt",
+    }
+    assert (line["from"], line["exact"]) == ("release-file", "stored-values")
+    assert (line["image_id"], line["release_id"]) == (image_id, made["release_id"])
+    assert line["metadata_as_recorded"] is True
+    original, back = pydicom.dcmread(ct_file), pydicom.dcmread("back.dcm")
+    assert (original.pixel_array == back.pixel_array).all()
+    assert back.PatientIdentityRemoved == "YES"
+    assert medseal("open", "r.dcm", "--as", "ann", "--output", "no.dcm").code == 1
+    assert not (tmp_path / "no.dcm").exists()
+
+
+def test_open_says_aloud_where_the_values_come_from(
+    medseal: Run, image_id: str, ct_file: Path
+) -> None:
+    medseal("release", image_id, "--to", "ann", "--output", "r.dcm")
+    dataset = pydicom.dcmread("r.dcm")
+    dataset.StationName = "ELSEWHERE"
+    dataset.save_as("renamed.dcm")
+    renamed = medseal("open", "renamed.dcm", "--output", "back.dcm", "--json")
+    assert renamed.json[0]["metadata_as_recorded"] is False
+    assert is_one_line(renamed.err)
+    assert "data elements differ" in renamed.err
+    dataset.remove_private_tags()
+    dataset.save_as("stripped.dcm")
+    stripped = medseal("open", "stripped.dcm", "--output", "original.dcm", "--json")
+    assert stripped.json[0]["from"] == "vault"
+    assert is_one_line(stripped.err)
+    assert "came from the vault" in stripped.err
+    assert Path("original.dcm").read_bytes() == ct_file.read_bytes()
+    dataset = pydicom.dcmread("r.dcm")
+    block = bytearray(dataset[0x0099, 0x1001].value)
+    block[1000] ^= 1
+    dataset[0x0099, 0x1001].value = bytes(block)
+    dataset.save_as("broken.dcm")
+    broken = medseal("open", "broken.dcm", "--output", "never.dcm")
+    assert broken.code == 1
+    assert is_one_line(broken.err)
+    assert f"medseal open {image_id}" in broken.err
+    assert not Path("never.dcm").exists()
 
 
 def test_tampered_is_1_and_unverifiable_is_3(medseal: Run, image_id: str, ct_file: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from medseal.errors import ConfigurationError, LedgerError
-from medseal.imaging import MedicalImage, read, write
+from medseal.imaging import MedicalImage, display_values, read, write
 from medseal.pipeline.release import ReleaseOutcome, ReleaseRequest, release
 from medseal.pipeline.seal import seal
 from medseal.pipeline.verify import Verdict, VerifyReport, verify
@@ -112,6 +113,17 @@ def test_a_tampered_copy_without_any_metadata_is_led_to_its_record(
     assert report.verdict == Verdict.TAMPERED
     assert report.release_id == sealed.release.release_id
     assert check_of(report, "watermark") == "pass"
+
+
+def test_a_picture_of_the_screen_is_led_to_its_release(sealed: Sealed, tmp_path: Path) -> None:
+    """Eight bits, no metadata, no private block, other values: only the mark is left."""
+    shown = display_values(read(sealed.release.file))
+    screenshot = tmp_path / "screenshot.png"
+    Image.fromarray(shown).save(screenshot)
+    report = verify(screenshot, workspace=sealed.workspace)
+    assert (report.release_id, report.image_id) == (sealed.release.release_id, sealed.image_id)
+    assert check_of(report, "watermark") == "pass"
+    assert report.verdict not in (Verdict.AUTHENTIC, Verdict.TRANSCODED)
 
 
 def test_a_tampered_original_is_found_by_its_tiles(sealed: Sealed, tmp_path: Path) -> None:
