@@ -162,13 +162,23 @@ def _png_with(body, times=1):
     [
         b"",
         b"MSI\x01",
+        b"MSI\x01" + bytes(4),
         framed(b"bytes")[:-1],
         framed(b"bytes") + b"x",
         framed(b"bytes") + bytes(16),
         b"MSI\x02" + framed(b"bytes")[4:],
         b"MSI\x01\xff\xff\xff\xffbytes",
     ],
-    ids=["empty", "no length", "cut off", "more", "much padding", "other version", "huge length"],
+    ids=[
+        "empty",
+        "no length",
+        "no bytes",
+        "cut off",
+        "more",
+        "much padding",
+        "other version",
+        "huge length",
+    ],
 )
 def test_a_damaged_frame_is_refused(body):
     assert carried(_png_with(framed(b"bytes") + bytes(15))) == b"bytes"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import UID, JPEGLSLossless, RLELossless
 
 from medseal.errors import (
     AccessRefusedError,
@@ -184,6 +185,18 @@ def test_a_file_saved_anew_leads_to_the_vault(dicom: Released, tmp_path: Path, s
     dicom.lose_the_vault()
     with pytest.raises(StorageError, match=r"\w"):
         open_release_file(dicom.workspace, copy, tmp_path / "again")
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+def test_a_lossless_transfer_syntax_keeps_it(dicom: Released, tmp_path: Path, syntax: UID) -> None:
+    dataset = pydicom.dcmread(dicom.made.file)
+    dataset.compress(syntax, generate_instance_uid=False)
+    dataset.save_as(tmp_path / "copy.dcm")
+    dicom.lose_the_vault()
+    outcome = open_release_file(dicom.workspace, tmp_path / "copy.dcm", tmp_path / "out.dcm")
+    assert outcome.source == "release-file"
+    original, restored = read(dicom.source), read(tmp_path / "out.dcm")
+    np.testing.assert_array_equal(restored.stored_values, original.stored_values)
 
 
 def test_the_sealed_file_itself_comes_from_the_vault(dicom: Released, tmp_path: Path) -> None:

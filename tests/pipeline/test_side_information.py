@@ -1,5 +1,7 @@
 """Sealed side information: bound to one release and one copy, opened by the release's key alone."""
 
+from pathlib import Path
+
 import pytest
 
 from medseal.digest import Digest
@@ -12,8 +14,17 @@ from medseal.errors import (
     SideInformationError,
     TruncatedPackageError,
 )
+from medseal.imaging.attachment import (
+    DICOM_GROUP,
+    MAX_ATTACHMENT_BYTES,
+    PNG_CHUNK,
+    PRIVATE_CREATOR,
+    TIFF_TAG,
+    framed,
+)
 from medseal.pipeline.side_information import open_side_information, seal_side_information
 from medseal.protection.encryption import Identity, SealedPackage, seal
+from medseal.protection.watermark.removal import MAX_SIDE_INFORMATION_BYTES
 
 RELEASE = "00112233445566ff"
 VALUES = Digest.of("test", b"values")
@@ -79,3 +90,18 @@ def test_every_changed_byte_and_every_truncation(identity: Identity, package: by
     for size in (0, 1, 40, len(package) - 1):
         with pytest.raises((TruncatedPackageError, HeaderFormatError), match=r"\w"):
             open_side_information(package[:size], identity, release_id=RELEASE, values=VALUES)
+
+
+def test_the_specification_has_the_figures_of_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "spec" / "side-information.md").read_text()
+    magic = framed(b"x")[:4].hex(" ").upper()
+    for words in (
+        f"`{magic}`",
+        f"1 to {MAX_ATTACHMENT_BYTES} (`MAX_ATTACHMENT_BYTES`)",
+        f"`MAX_SIDE_INFORMATION_BYTES` = {MAX_SIDE_INFORMATION_BYTES}.",
+        f"creator `{PRIVATE_CREATOR}` in group {DICOM_GROUP:04X}",
+        f"one chunk `{PNG_CHUNK.decode()}`",
+        f"private tag {TIFF_TAG},",
+        "domain `medseal/side-information/v1`",
+    ):
+        assert words in page

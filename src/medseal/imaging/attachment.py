@@ -89,7 +89,7 @@ def _unframed(frame: bytes, *, name: str) -> bytes:
         raise _damaged(name)
     end = _FRAME.size + size
     padding = frame[end:]
-    is_whole = size <= MAX_ATTACHMENT_BYTES and end <= len(frame)
+    is_whole = 1 <= size <= MAX_ATTACHMENT_BYTES and end <= len(frame)
     if not is_whole or len(padding) > _MAX_PADDING_BYTES or any(padding):
         raise _damaged(name)
     return frame[_FRAME.size : end]
