@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import audit
+from benchmarks import audit, watermark_tables
 from benchmarks.classification_page import page_lines
 from benchmarks.report import RESULTS
 
@@ -25,7 +25,7 @@ NAMES = (
     "roundtrip",
     "throughput",
     "crash",
-    "watermark",
+    "watermark_robustness",
     "audit",
     "classification",
     "pneumonia_mnist",
@@ -33,7 +33,7 @@ NAMES = (
     "inference",
     "training_speed",
 )
-NEED_DATA = frozenset({"watermark", "audit", "classification", "pneumonia_mnist", "gan"})
+NEED_DATA = frozenset({"watermark_robustness", "audit", "classification", "pneumonia_mnist", "gan"})
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 _HEAD = """# Results
 
@@ -260,8 +260,11 @@ def page(folder: Path = RESULTS) -> str:
         if stored["name"] == "classification":
             parts += page_lines(stored["result"])
             continue
+        if stored["name"] == "watermark_robustness":
+            parts += watermark_tables.page_lines(stored["result"])
         parts.append("| figure | value |\n|---|---|")
-        parts += [f"| {name} | {text} |" for name, text in flat(stored["result"])]
+        shown = {name: part for name, part in stored["result"].items() if name != "robustness"}
+        parts += [f"| {name} | {text} |" for name, text in flat(shown)]
         parts.append("")
     return "\n".join(parts)
 

@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import multiprocessing
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -131,6 +133,9 @@ class BlindWatermark:
     payload_bytes: int = PAYLOAD_BYTES
 
     def _marker(self, key: bytes) -> Any:
+        if "blind_watermark" not in sys.modules:
+            # On import it sets the start method, which raises in a process that has one.
+            multiprocessing.set_start_method(None, force=True)
         package = _package("blind_watermark", "blind-watermark")
         package.bw_notes.close()
         seeds = np.frombuffer(derive(key, "blind-watermark", 8), "<u4")
