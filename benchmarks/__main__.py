@@ -139,6 +139,73 @@ TARGETS = (
         most=45,
     ),
     *(
+        Target(text=text, result="watermark_robustness", path=path, least=least, most=most)
+        for text, path, least, most in (
+            (
+                "watermark: PSNR of every large image, dB",
+                "robustness.large.methods.medseal.quality.psnr_db.min",
+                45.0,
+                None,
+            ),
+            (
+                "watermark: SSIM of every large image",
+                "robustness.large.methods.medseal.quality.ssim.min",
+                0.99,
+                None,
+            ),
+            (
+                "watermark, large images: conditions with fewer exact messages than asked",
+                "robustness.large.asked.missed_count",
+                None,
+                0,
+            ),
+            (
+                "watermark: wrong payloads read",
+                "robustness.large.methods.medseal.wrong_payloads",
+                None,
+                0,
+            ),
+            (
+                "watermark: seen in unmarked images",
+                "false_positives.unmarked.accepted",
+                None,
+                0,
+            ),
+            (
+                "watermark: seen with the wrong key",
+                "false_positives.wrong_key.accepted",
+                None,
+                0,
+            ),
+            (
+                "watermark: bound on taking one image for marked",
+                "false_positives.unmarked.derived_bound_an_image",
+                None,
+                1e-6,
+            ),
+            (
+                "watermark: images that removal does not restore",
+                "removal.different_count",
+                None,
+                0,
+            ),
+            ("watermark, 512 x 512: embed, ms", "costs.512x512.embed_ms", None, 60),
+            ("watermark, 512 x 512: extract, ms", "costs.512x512.extract_ms", None, 120),
+            (
+                "watermark, 512 x 512, turned by 5 degrees: extract, ms",
+                "costs.512x512.extract_turned_by_5_ms",
+                None,
+                120,
+            ),
+            (
+                "watermark, 4096 x 4096: peak memory of the process, MiB",
+                "costs.4096x4096.memory_peak_mib",
+                None,
+                954,
+            ),
+        )
+    ),
+    *(
         Target(text=text, result="inference", path=path, least=least, most=most)
         for text, path, least, most in (
             (

@@ -227,6 +227,7 @@ def removal(items: Sequence[Sample]) -> dict[str, Any]:
     return {
         "images": len(sizes),
         "bit_exact": exact,
+        "different_count": len(different),
         "different": different,
         "refused_to_be_marked": refused,
         "side_information_bytes_median": median(sizes) if sizes else None,

@@ -151,6 +151,18 @@ def _winners(methods: Mapping[str, Any]) -> dict[str, Any]:
     return rows
 
 
+def _asked(methods: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which conditions the product reads less of than was asked."""
+    rows = methods.get(_PRODUCT, {}).get("conditions", {})
+    asked = {name: row for name, row in rows.items() if row["asked"] is not None}
+    missed = {
+        name: {"asked": row["asked"], "measured": row["exact_rate"]["estimate"]}
+        for name, row in asked.items()
+        if row["exact_rate"]["estimate"] < row["asked"]
+    }
+    return {"conditions": len(asked), "missed_count": len(missed), "missed": missed}
+
+
 def _paired(records: Sequence[Record]) -> dict[str, Any]:
     """Return the product beside each other method on the images and conditions of both."""
     reads = _standard([record for record in records if record["kind"] == "read"])
@@ -202,6 +214,7 @@ def tables(records: Sequence[Record]) -> dict[str, Any]:
         result[size] = {
             "methods": methods,
             "medseal_by_modality": _product_detail(product),
+            "asked": _asked(methods),
             "paired_with_medseal": _paired(here),
             "another_method_reads_more": _winners(methods),
             "paper": _paper(methods),

@@ -61,6 +61,20 @@ def test_a_condition_where_another_method_reads_more_is_named():
     assert set(large["medseal_by_modality"]) == {"skin (skin)"}
 
 
+def test_conditions_below_what_was_asked_are_named():
+    asked = tables(MEASURED)["large"]["asked"]
+    assert asked["conditions"] == 2
+    assert asked["missed_count"] == 1
+    assert asked["missed"]["JPEG 50"] == {"asked": 0.97, "measured": pytest.approx(0.9)}
+
+
+def test_the_product_is_compared_on_the_same_images_and_conditions():
+    row = tables(MEASURED)["large"]["paired_with_medseal"]["block DCT"]
+    assert row["images"] == 10
+    assert row["exact_rate_of_medseal"] == pytest.approx(0.95)
+    assert row["medseal_ahead_by"]["estimate"] == pytest.approx(-0.05)
+
+
 def test_the_page_puts_the_best_of_each_row_in_bold():
     lines = page_lines({"robustness": tables(MEASURED)})
     (row,) = [line for line in lines if line.startswith("| JPEG 50 |")]
