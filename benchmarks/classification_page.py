@@ -1,6 +1,7 @@
 """Tables of the classification results: claimed beside measured, one table a data set."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["page_lines"]
@@ -16,7 +17,14 @@ _FIGURES = (
     "auroc",
     "calibration_error",
 )
-_HEAD = ("model", "images", *(name.replace("_", " ") for name in _FIGURES), "coverage")
+_HEAD = (
+    "model",
+    "images",
+    *(name.replace("_", " ") for name in _FIGURES),
+    "the same if calibrated",
+    "coverage",
+)
+_UNKNOWN = MappingProxyType({"estimate": None, "low": None, "high": None})
 
 
 def page_lines(result: Mapping[str, Any]) -> Iterator[str]:
@@ -71,6 +79,9 @@ def _table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield f"|{'---|' * len(_HEAD)}"
     for name, row in rows.items():
         figures = [interval(row["figures"][figure]) for figure in _FIGURES]
+        # Not among the figures that were measured earlier.
+        expected = row.get("calibration_error_expected_if_calibrated", _UNKNOWN)
+        figures.append(interval(expected))
         yield f"| {name} | {row['images']} | {' | '.join(figures)} | {row['coverage']:.3f} |"
     yield ""
 

@@ -14,7 +14,12 @@ FIGURES = {
     )
 }
 ROW = {
-    "inside": {"images": 50, "coverage": 0.95, "figures": FIGURES},
+    "inside": {
+        "images": 50,
+        "coverage": 0.95,
+        "figures": FIGURES,
+        "calibration_error_expected_if_calibrated": {"estimate": 0.04, "low": 0.02, "high": 0.06},
+    },
     "other_sources": {"images": 70, "coverage": 0.5, "figures": FIGURES},
     "paper_1": {"accuracy": 0.92, "training_hours_on_a_gpu": 12},
     "training_hours": 0.5,
@@ -52,6 +57,9 @@ def test_other_sources_come_first_and_claims_beside_what_was_measured():
     )
     assert "Not measured: no image of skin" in lines
     assert lines.index("Other sources:") < lines.index("Inside:")
+    # Not measured on the other sources.
+    assert any(line.endswith("| 0.040 [0.020, 0.060] | 0.950 |") for line in lines)
+    assert any(line.endswith("| - | 0.500 |") for line in lines)
     [claim] = [line for line in lines if "12 on a GPU" in line]
     assert "0.92, 0.900 [0.800, 0.950]" in claim
     assert "-, 0.900 [0.800, 0.950]" in claim
