@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from medseal.classification.learner import Learner
-from medseal.classification.run_file import (
+from medseal.weights.run_file import (
     CHECKPOINT_NAME,
     above,
     below,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from medseal.classification.gan.networks import Discriminator, Generator
-from medseal.classification.run_file import (
+from medseal.weights.run_file import (
     CHECKPOINT_NAME,
     above,
     below,

@@ -28,10 +28,13 @@ class Drawn:
     apply
         Takes float32 levels, (rows, columns) or (rows, columns, 3), 0 to 255; gives whole ones.
         The same levels give the same result each time: noise has a seed of its own.
+    steps
+        Kind and function of each distortion in sequence; what they give is not rounded.
     """
 
     name: str
     apply: Change
+    steps: tuple[tuple[str, Change], ...]
 
 
 def _own_generator(rng: np.random.Generator) -> Callable[[], np.random.Generator]:
@@ -200,11 +203,11 @@ def random_distortion(
         raise InputError("a random distortion has a strength of 0 to 1 and at least one kind")
     weights = np.array([weight for weight, _ in kinds.values()])
     chosen = rng.choice(list(kinds), count, replace=False, p=weights / weights.sum())
-    steps = [kinds[name][1](rng, strength) for name in chosen]
+    steps = tuple((str(name), kinds[name][1](rng, strength)) for name in chosen)
 
     def apply(levels: Levels) -> Levels:
-        for step in steps:
+        for _, step in steps:
             levels = compression.to_8_bits(step(levels))
         return levels
 
-    return Drawn(name=" + ".join(chosen), apply=apply)
+    return Drawn(name=" + ".join(chosen), apply=apply, steps=steps)

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from medseal.errors import UnsupportedImageError, WatermarkCapacityError
 from medseal.imaging import MedicalImage, value_range
 from medseal.imaging.image import StoredValues
-from medseal.protection.watermark.masking import Plane
+from medseal.protection.watermark.frame import Plane
 
-__all__ = ["FULL_LEVEL", "Levels"]
+__all__ = ["FULL_LEVEL", "LUMA", "Levels"]
 
 # Levels run from 0 to 255 over the value range of the image, whatever its bit depth.
 FULL_LEVEL = 255.0
 _COLOUR_SAMPLES = 3
 # ITU-R BT.601, as JPEG and the YBR photometric interpretations of DICOM use it.
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
 _SINGLE_PRECISION_BITS = 16
 
 
@@ -88,7 +88,7 @@ class Levels:
     def plane(self, frame: StoredValues) -> Plane:
         """Return brightness as levels, clipped to 0 to 255: (rows, columns) of all samples."""
         if self.marked_samples == _COLOUR_SAMPLES:
-            bright = frame[:, :, :_COLOUR_SAMPLES].astype(np.float32) @ np.array(_LUMA, np.float32)
+            bright = frame[:, :, :_COLOUR_SAMPLES].astype(np.float32) @ np.array(LUMA, np.float32)
         else:
             bright = frame[:, :, 0].astype(self._exact())
         levels = np.asarray((bright - self.low) * (1 / self.level), np.float32)
@@ -96,30 +96,38 @@ class Levels:
         np.nan_to_num(levels, copy=False, nan=0.0, posinf=FULL_LEVEL, neginf=0.0)
         return np.clip(levels, 0, FULL_LEVEL, out=levels)
 
-    def add(self, frame: StoredValues, change: Plane) -> StoredValues:
-        """Return the frame with `change` levels added, rounded and kept within the storable range.
+    def sample_planes(self, frame: StoredValues) -> list[Plane]:
+        """Return each marked sample as levels, not clipped: (rows, columns) each."""
+        planes = []
+        for index in range(self.marked_samples):
+            values = frame[:, :, index].astype(self._exact())
+            levels = np.asarray((values - self.low) * (1 / self.level), np.float32)
+            planes.append(np.nan_to_num(levels, nan=0.0, posinf=FULL_LEVEL, neginf=0.0))
+        return planes
 
-        Equal changes in red, green and blue move the luma and leave the chroma. A value that
-        lies outside the storable range already stays where it is or moves inwards.
+    def add(self, values: StoredValues, added: NDArray[np.generic]) -> StoredValues:
+        """Return marked samples plus what is added, in stored values, kept in the storable range.
+
+        A value that lies outside the storable range already, or is not a number, is left alone.
+
+        Parameters
+        ----------
+        values, added
+            (rows, columns, marked samples); `added` is whole for integers.
         """
-        result = frame.copy()
-        marked = frame[:, :, : self.marked_samples]
-        exact = self._exact()
-        moved = marked.astype(exact) + (change * self.level).astype(exact)[:, :, None]
-        if frame.dtype.kind != "f":
-            np.rint(moved, out=moved)
-        # What was outside the storable range, or is not a number, is left alone.
-        fits = (marked >= self.least) & (marked <= self.most) & (change != 0)[:, :, None]
-        moved = np.clip(moved, self.least, self.most)
-        result[:, :, : self.marked_samples] = np.where(fits, moved.astype(frame.dtype), marked)
-        return result
+        wide = np.int64 if values.dtype.kind != "f" else self._exact()
+        moved = np.clip(values.astype(wide) + added.astype(wide), self.least, self.most)
+        fits = (values >= self.least) & (values <= self.most) & (added != 0)
+        return np.where(fits, moved.astype(values.dtype), values)
 
-    def squared_error(self, frame: StoredValues, other: StoredValues) -> NDArray[np.float64]:
-        """Return squared differences in levels, mean of the counted samples: (rows, columns)."""
+    def changes(self, frame: StoredValues, other: StoredValues) -> list[Plane]:
+        """Return what two frames differ by in each marked sample, in levels."""
         exact = self._exact()
-        before, after = (values[:, :, : self.marked_samples] for values in (frame, other))
-        # What is not a finite number was left alone; infinity minus itself would be none.
-        difference = np.zeros(before.shape, exact)
-        np.subtract(after, before, out=difference, where=np.isfinite(before), dtype=exact)
-        total = np.einsum("ijk,ijk->ij", difference, difference)
-        return np.asarray(total * (1 / (self.level**2 * self.counted_samples)), np.float64)
+        result = []
+        for index in range(self.marked_samples):
+            before, after = frame[:, :, index], other[:, :, index]
+            # What is not a finite number was left alone; infinity minus itself would be none.
+            difference = np.zeros(before.shape, exact)
+            np.subtract(after, before, out=difference, where=np.isfinite(before), dtype=exact)
+            result.append(np.asarray(difference * (1 / self.level), np.float32))
+        return result

@@ -1,4 +1,9 @@
-"""Watermark payload: identifier and keyed MAC behind a convolutional code with soft decision."""
+"""Watermark payload: identifier and keyed MAC behind a convolutional code that bends to the host.
+
+Behind each bit of the message the code has a free bit. The embedder gives it the value with which
+the codeword resembles most what the reader hears of the cover image anyway, so that a host that is
+far louder than the mark helps it (dirty-paper coding). The reader decodes both and drops the free.
+"""
 
 import hashlib
 import hmac
@@ -29,11 +34,13 @@ KEY_BYTES = 32
 MAC_BITS = 32
 _MESSAGE_BITS = PAYLOAD_BITS + MAC_BITS
 
-# Rate 1/3, constraint length 11, free distance 22 (Proakis, Digital Communications, table 8.2-2).
+# Rate 1/4, constraint length 11, free distance 29 (Proakis, Digital Communications, table 8.2-3).
 _MEMORY = 10
 _STATES = 1 << _MEMORY
-_GENERATORS = (0o2353, 0o2671, 0o3175)
-_STEPS = _MESSAGE_BITS + _MEMORY
+_GENERATORS = (0o2327, 0o2353, 0o2671, 0o3175)
+# One free bit behind each bit of the message.
+_STRIDE = 2
+_STEPS = _STRIDE * _MESSAGE_BITS + _MEMORY
 CODED_BITS = len(_GENERATORS) * _STEPS
 
 _HALF = _STATES // 2
@@ -71,7 +78,7 @@ def derive(key: bytes, purpose: str, size_bytes: int) -> bytes:
     SHAKE-256 of the key, and not a random number generator of NumPy, whose streams may change
     from one version to the next: a mark must stay readable for as long as the image is kept.
     """
-    state = hashlib.shake_256(f"medseal/watermark/v1/{purpose}\0".encode() + key)
+    state = hashlib.shake_256(f"medseal/watermark/v2/{purpose}\0".encode() + key)
     return state.digest(size_bytes)
 
 
@@ -81,7 +88,7 @@ def _mac(payload: bytes, key: bytes) -> bytes:
 
 
 def _transitions() -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Return the output word (0 to 7) of each register and, by state, its two predecessors' words.
+    """Return the output word (0 to 15) of each register and, by state, its two predecessors' words.
 
     The register holds eleven bits, the newest lowest; a state is its lower ten bits.
     """
@@ -96,14 +103,21 @@ def _transitions() -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
 
 
 _WORDS, _INCOMING = _transitions()
-# +1 where a bit of the output word is one, else -1: (8, 3).
+# +1 where a bit of the output word is one, else -1: (16, 4).
 _WORD_SIGNS = np.array(
-    [[1.0 if word >> place & 1 else -1.0 for place in range(3)] for word in range(8)], np.float32
+    [
+        [1.0 if word >> place & 1 else -1.0 for place in range(len(_GENERATORS))]
+        for word in range(1 << len(_GENERATORS))
+    ],
+    np.float32,
 )
+_FREE = -1
 
 
-def encode(payload: bytes, key: bytes) -> NDArray[np.uint8]:
-    """Return the coded bits of a payload.
+def encode(
+    payload: bytes, key: bytes, heard: NDArray[np.floating] | None = None
+) -> NDArray[np.uint8]:
+    """Return the codeword of a payload that fits best what is heard of the cover image.
 
     Parameters
     ----------
@@ -111,31 +125,43 @@ def encode(payload: bytes, key: bytes) -> NDArray[np.uint8]:
         8 bytes.
     key
         32 bytes; keys the MAC.
+    heard
+        (808,): what the reader hears of each coded bit in the cover image, positive for one; with
+        none all free bits are 0.
 
     Returns
     -------
     numpy.ndarray
-        (318,) of 0 and 1: three for each of 64 payload, 32 MAC and 10 closing bits.
+        (808,) of 0 and 1: four for each of 64 payload and 32 MAC bits, each of these with a free
+        bit behind it, and for 10 closing bits.
 
     Raises
     ------
     WatermarkKeyError
         Key or payload has the wrong length.
+
+    References
+    ----------
+    Miller, Doerr and Cox 2004, doi:10.1109/TIP.2003.821551.
     """
     check_key(key)
     check_payload(payload)
     message = np.unpackbits(np.frombuffer(payload + _mac(payload, key), np.uint8))
+    wanted = np.zeros(_STEPS, np.int8)
+    wanted[: _STRIDE * _MESSAGE_BITS : _STRIDE] = message
+    if heard is not None:
+        wanted[1 : _STRIDE * _MESSAGE_BITS : _STRIDE] = _FREE
+        wanted = _most_likely_bits(np.asarray(heard, np.float32)[None], wanted)[0].astype(np.int8)
     coded = np.empty((_STEPS, len(_GENERATORS)), np.uint8)
     register = 0
     for step in range(_STEPS):
-        bit = int(message[step]) if step < _MESSAGE_BITS else 0
-        register = (register << 1 | bit) & (2 * _STATES - 1)
+        register = (register << 1 | int(wanted[step])) & (2 * _STATES - 1)
         coded[step] = _WORDS[register] >> np.arange(len(_GENERATORS)) & 1
     return coded.ravel()
 
 
 def _branch_scores(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the score of each output word at each step: (batch, steps, 8)."""
+    """Return the score of each output word at each step: (batch, steps, 16)."""
     by_step = log_likelihoods.reshape(-1, _STEPS, len(_GENERATORS))
     return np.asarray(by_step @ _WORD_SIGNS.T * np.float32(0.5), np.float32)
 
@@ -147,19 +173,43 @@ def _start(batch: int) -> NDArray[np.float32]:
 
 
 def most_likely_messages(log_likelihoods: NDArray[np.floating]) -> list[bytes]:
-    """Return the most likely payload and MAC for each row (Viterbi 1967).
+    """Return the most likely payload and MAC for each row.
 
     Parameters
     ----------
     log_likelihoods
-        (batch, 318): log P(bit = 1) - log P(bit = 0), up to one positive factor.
+        (batch, 808): log P(bit = 1) - log P(bit = 0), up to one positive factor.
 
     Returns
     -------
     list of bytes
         12 bytes for each row: payload and MAC, not yet compared.
     """
-    branches = _branch_scores(np.asarray(log_likelihoods, np.float32))
+    wanted = np.full(_STEPS, _FREE, np.int8)
+    wanted[_STRIDE * _MESSAGE_BITS :] = 0
+    bits = _most_likely_bits(np.asarray(log_likelihoods, np.float32), wanted)
+    message = bits[:, : _STRIDE * _MESSAGE_BITS : _STRIDE]
+    return [line.tobytes() for line in np.packbits(message, axis=1)]
+
+
+def _most_likely_bits(
+    log_likelihoods: NDArray[np.float32], wanted: NDArray[np.int8]
+) -> NDArray[np.uint8]:
+    """Return the most likely input bits among those that agree with `wanted` (Viterbi 1967).
+
+    Parameters
+    ----------
+    log_likelihoods
+        (batch, 808).
+    wanted
+        (202,): 0 or 1 where the bit is known, -1 where it is not; the last ten are 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        (batch, 202).
+    """
+    branches = _branch_scores(log_likelihoods)
     batch = branches.shape[0]
     score = _start(batch)
     decisions = np.empty((_STEPS, batch, _STATES), np.bool_)
@@ -169,13 +219,16 @@ def most_likely_messages(log_likelihoods: NDArray[np.floating]) -> list[bytes]:
         upper = np.repeat(score[:, _HALF:], 2, axis=1) + branch[:, _INCOMING[1]]
         np.greater(upper, lower, out=decisions[step])
         score = np.maximum(lower, upper)
+        if wanted[step] != _FREE:
+            # The newest bit is the lowest of the state.
+            score[:, 1 - wanted[step] :: 2] = _IMPOSSIBLE
     state = np.zeros(batch, np.intp)  # the closing bits lead back to the empty register
     bits = np.empty((batch, _STEPS), np.uint8)
     row = np.arange(batch)
     for step in reversed(range(_STEPS)):
         bits[:, step] = state & 1
         state = state >> 1 | decisions[step][row, state].astype(np.intp) * _HALF
-    return [line.tobytes() for line in np.packbits(bits[:, :_MESSAGE_BITS], axis=1)]
+    return bits
 
 
 def bit_log_likelihoods(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -184,7 +237,7 @@ def bit_log_likelihoods(log_likelihoods: NDArray[np.float32]) -> NDArray[np.floa
     Parameters
     ----------
     log_likelihoods
-        (318,): log P(bit = 1) - log P(bit = 0) of each coded bit.
+        (808,): log P(bit = 1) - log P(bit = 0) of each coded bit.
 
     Returns
     -------
@@ -212,7 +265,7 @@ def bit_log_likelihoods(log_likelihoods: NDArray[np.float32]) -> NDArray[np.floa
         backward = np.concatenate(
             [into_lower.reshape(_HALF, 2).max(axis=1), into_upper.reshape(_HALF, 2).max(axis=1)]
         )
-    return result[:PAYLOAD_BITS]
+    return result[: _STRIDE * PAYLOAD_BITS : _STRIDE]
 
 
 def open_message(message: bytes, key: bytes) -> bytes | None:

@@ -1,98 +1,286 @@
-"""Find the tile again in a cropped, turned, mirrored or inverted copy."""
+"""Find the pattern again in a copy that was cropped, turned, scaled, mirrored or inverted.
+
+The waves of the synchronisation keep their distances in the spectrum of the copy: turned copies
+have them turned, magnified copies have them nearer to the centre. In logarithm of frequency and
+angle both are shifts, so that one sum of shifted pictures tries all turns and scales at once.
+"""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.protection.watermark.carrier import TILE, Carrier
-from medseal.protection.watermark.masking import Plane
+from medseal.protection.watermark.frame import Plane
+from medseal.protection.watermark.pattern import TILE, Pattern, fold
 
-__all__ = ["MAX_CANDIDATES", "candidates"]
+__all__ = ["Placement", "Position", "placements", "positions", "rectified"]
 
-# The strongest positions that are read, beside the whole copy in its eight orientations and both
-# polarities.
-_PEAKS = 16
-_PEAKS_AN_ORIENTATION = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Orientation:
-    """A way back to the cover image: mirror rows, mirror columns, then swap both."""
-
-    mirror_rows: bool
-    mirror_columns: bool
-    transpose: bool
-
-    def undo(self, tile: Plane) -> Plane:
-        if self.mirror_rows:
-            tile = tile[::-1]
-        if self.mirror_columns:
-            tile = tile[:, ::-1]
-        return np.ascontiguousarray(tile.T if self.transpose else tile)
-
-    def origin(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Return where the first value of an uncropped cover image lies in the undone tile."""
-        row = -shape[0] % TILE if self.mirror_rows else 0
-        column = -shape[1] % TILE if self.mirror_columns else 0
-        return (column, row) if self.transpose else (row, column)
+# Size of the spectrum; frequencies and their logarithmic steps; angles over half a turn.
+_SPECTRUM = 512
+_LEAST_FREQUENCY, _MOST_FREQUENCY = 0.02, 0.42
+_RADII, _ANGLES = 160, 360
+_RADIUS_STEP = float(np.log(_MOST_FREQUENCY / _LEAST_FREQUENCY)) / (_RADII - 1)
+# Magnifications of the copy's working frame against that of the whole image.
+_LEAST_SCALE, _MOST_SCALE = 0.4, 2.4
+# The spectrum is compared with its surroundings, cut at this many times their mean.
+_SURROUNDINGS = 31
+_LOUDEST = 12.0
+_SMOOTHING = 0.8
+# Strongest places of the search that are refined, and how many differ from each other.
+_COARSE = 10
+_APART = 2
+_LEAST_WAVES = 10
+# Refinement: first step, rounds of halving, rounds in which only turn and scale move.
+_FIRST_STEP, _ROUNDS, _RIGID_ROUNDS = 0.006, 5, 2
+_GAIN_TO_GO_ON = 1.0005
+_LARGEST_SIDE = 640
+_WHOLE = 0.99
 
 
-_ORIENTATIONS = tuple(
-    _Orientation(mirror_rows=rows, mirror_columns=columns, transpose=transpose)
-    for transpose in (False, True)
-    for rows in (False, True)
-    for columns in (False, True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Placement:
+    """Where the working frame of the whole image lies in that of a copy.
+
+    Attributes
+    ----------
+    matrix
+        (2, 2): horizontal and vertical offset in the image to those in the copy.
+    score
+        How well the waves of the synchronisation are heard there; comparable within one copy.
+    """
+
+    matrix: NDArray[np.float64]
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Position:
+    """Where the tile begins.
+
+    Attributes
+    ----------
+    tile
+        (64, 64), the folded estimate moved so that it begins with the image.
+    strength
+        Of the synchronisation, in deviations; negative where the copy is inverted.
+    turns, mirrored, shift
+        What was undone: quarter turns counter-clockwise, then columns in reverse order, then rows
+        and columns of shift.
+    """
+
+    tile: NDArray[np.float64]
+    strength: float
+    turns: int
+    mirrored: bool
+    shift: tuple[int, int]
+
+
+def _whitened(estimate: Plane) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the power spectrum by its surroundings, centred, and the estimate with them divided
+    out."""
+    rows, columns = estimate.shape
+    size = max(_SPECTRUM, 2 ** int(np.ceil(np.log2(max(rows, columns)))))
+    spectrum = np.fft.rfft2(estimate - estimate.mean(), (size, size))
+    half = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    # The other half of the spectrum of a real plane mirrors this one.
+    full = np.empty((size, size), np.float32)
+    full[:, : size // 2 + 1] = half
+    mirrored = np.roll(half[::-1], 1, axis=0)[:, size // 2 - 1 : 0 : -1]
+    full[:, size // 2 + 1 :] = mirrored
+    side = _SURROUNDINGS * size // _SPECTRUM | 1
+    around = cv2.blur(full, (side, side), borderType=cv2.BORDER_REFLECT) + np.float32(1e-9)
+    relative = np.minimum(full / around, np.float32(_LOUDEST))
+    even = np.fft.irfft2(spectrum / np.sqrt(around[:, : size // 2 + 1]), (size, size))
+    smooth = cv2.GaussianBlur(np.fft.fftshift(relative), (0, 0), _SMOOTHING * size / _SPECTRUM)
+    return smooth, np.asarray(even[:rows, :columns], np.float32)
+
+
+def _log_polar(relative: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the spectrum over logarithm of frequency and angle: (160, 360)."""
+    size = relative.shape[0]
+    radius = np.exp(np.log(_LEAST_FREQUENCY) + _RADIUS_STEP * np.arange(_RADII))[:, None] * size
+    angle = (np.arange(_ANGLES) * np.pi / _ANGLES)[None]
+    across = (size / 2 + radius * np.cos(angle)).astype(np.float32)
+    down = (size / 2 + radius * np.sin(angle)).astype(np.float32)
+    return np.asarray(cv2.remap(relative, across, down, cv2.INTER_LINEAR), np.float32)
+
+
+def _coarse(
+    polar: NDArray[np.float32], waves: NDArray[np.float64], *, mirrored: bool
+) -> list[tuple[float, NDArray[np.float64]]]:
+    """Return the strongest scales and turns with their strength."""
+    first = int(np.floor(np.log(1 / _MOST_SCALE) / _RADIUS_STEP))
+    last = int(np.ceil(np.log(1 / _LEAST_SCALE) / _RADIUS_STEP))
+    down, across = waves[:, 0], waves[:, 1] * (-1 if mirrored else 1)
+    rows = np.log(np.hypot(down, across) / _LEAST_FREQUENCY) / _RADIUS_STEP
+    angles = np.arctan2(down, across) % np.pi * (_ANGLES / np.pi)
+    total = np.zeros((last - first + 1, _ANGLES), np.float32)
+    count = np.zeros((last - first + 1, 1), np.float32)
+    for row, angle in zip(np.rint(rows).astype(int), np.rint(angles).astype(int), strict=True):
+        places = np.arange(first, last + 1) + row
+        inside = (places >= 0) & (places < _RADII)
+        total[inside] += np.roll(polar[places[inside]], -angle, axis=1)
+        count[inside] += 1
+    strength = (total - count) / np.sqrt(np.maximum(count, _LEAST_WAVES))
+    found = []
+    for _ in range(_COARSE):
+        row, angle = divmod(int(strength.argmax()), _ANGLES)
+        scale, turn = np.exp(-(row + first) * _RADIUS_STEP), angle * np.pi / _ANGLES
+        matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        found.append(
+            (float(strength[row, angle]), matrix @ np.diag([-1.0 if mirrored else 1.0, 1]))
+        )
+        near = np.arange(angle - _APART - 1, angle + _APART + 2) % _ANGLES
+        strength[max(row - _APART, 0) : row + _APART + 1, near] = -np.inf
+    return found
+
+
+class _Waves:
+    """The waves of the synchronisation, listened to at exact frequencies in a whitened estimate."""
+
+    def __init__(self, even: NDArray[np.float32], waves: NDArray[np.float64]) -> None:
+        rows, columns = even.shape
+        self._even = even
+        self._waves = waves[:, ::-1]  # horizontal first, as in matrices
+        self._down = (np.arange(rows) - rows / 2).astype(np.float32)
+        self._across = (np.arange(columns) - columns / 2).astype(np.float32)
+        self._energy = float(np.sum(even * even)) + 1e-12
+
+    def score(self, matrix: NDArray[np.float64]) -> float:
+        """Return the mean power of the waves in units of the noise, each cut at 36."""
+        waves = self._waves @ np.linalg.inv(matrix)
+        down = (-2 * np.pi) * np.outer(waves[:, 1], self._down).astype(np.float32)
+        across = (-2 * np.pi) * np.outer(waves[:, 0], self._across).astype(np.float32)
+        real = np.cos(down) @ self._even
+        imaginary = np.sin(down) @ self._even
+        cosine, sine = np.cos(across), np.sin(across)
+        first = np.einsum("ij,ij->i", real, cosine) - np.einsum("ij,ij->i", imaginary, sine)
+        second = np.einsum("ij,ij->i", real, sine) + np.einsum("ij,ij->i", imaginary, cosine)
+        power = (first**2 + second**2) / self._energy
+        return float(np.minimum(power, _LOUDEST * 3).mean())
+
+    def refined(self, matrix: NDArray[np.float64]) -> Placement:
+        """Return the placement near a matrix where the waves are heard best."""
+        best, step = self.score(matrix), _FIRST_STEP
+        for round_index in range(_ROUNDS):
+            for change in _CHANGES[: 2 if round_index < _RIGID_ROUNDS else 4]:
+                while True:
+                    tried = [(np.eye(2) + sign * step * change) @ matrix for sign in (1, -1)]
+                    scores = [self.score(each) for each in tried]
+                    if max(scores) <= best * _GAIN_TO_GO_ON:
+                        break
+                    best = max(scores)
+                    matrix = tried[int(np.argmax(scores))]
+            step /= 2
+        return Placement(matrix=matrix, score=best)
+
+
+# Small changes of scale, of angle, of aspect and of shear.
+_CHANGES = tuple(
+    np.array(change, np.float64)
+    for change in ([[1, 0], [0, 1]], [[0, -1], [1, 0]], [[1, 0], [0, -1]], [[0, 1], [1, 0]])
 )
-# Hypotheses that one call of `candidates` can lead to; enters the false-positive rate.
-MAX_CANDIDATES = _PEAKS + 2 * len(_ORIENTATIONS)
 
 
-def _place(undone: Plane, correlation: Plane, position: tuple[int, int]) -> tuple[float, Plane]:
-    """Return the strength at a position and the tile moved there, inverted back if need be."""
-    strength = float(correlation[position])
-    moved = np.roll(undone, (-position[0], -position[1]), axis=(0, 1))
-    return abs(strength), -moved if strength < 0 else moved
-
-
-def candidates(tile: Plane, shape: tuple[int, int], carrier: Carrier) -> list[NDArray[np.float32]]:
-    """Return the folded tile in the positions where the key's pattern fits best.
-
-    All eight orientations, all 128 x 128 shifts (so every pixel offset of a crop) and both
-    polarities (an inverted copy) are searched by correlation with the synchronisation pattern.
+def placements(estimate: Plane, pattern: Pattern, *, count: int) -> list[Placement]:
+    """Return the likeliest turns and scales of a copy.
 
     Parameters
     ----------
-    tile
-        (128, 128), the folded copy.
-    shape
-        Rows and columns of the copy.
-    carrier
-        The tile of the key.
+    estimate
+        (rows, columns), what the extraction network hears in the copy's working frame.
+    pattern
+        Of the key.
+    count
+        How many, the likeliest first.
+    """
+    relative, even = _whitened(estimate)
+    polar = _log_polar(relative)
+    waves = pattern.sync_frequencies
+    coarse = [
+        pair for mirrored in (False, True) for pair in _coarse(polar, waves, mirrored=mirrored)
+    ]
+    coarse.sort(key=lambda pair: -pair[0])
+    listened = _Waves(even, waves)
+    scored = sorted(coarse[:_COARSE], key=lambda pair: -listened.score(pair[1]))
+    refined = [listened.refined(matrix) for _, matrix in scored[: 2 * count]]
+    return sorted(refined, key=lambda placement: -placement.score)[:count]
+
+
+def rectified(frame: Plane, placement: Placement) -> tuple[Plane, Plane]:
+    """Return a copy in the scale and turn of the whole image, and where it covers that.
+
+    Parameters
+    ----------
+    frame
+        (rows, columns), levels; the copy in the frame that the placement refers to.
 
     Returns
     -------
-    list of numpy.ndarray
-        At most `MAX_CANDIDATES` tiles (128, 128) in the cover image's position, first the
-        likeliest; empty if the tile is all zero.
+    tuple
+        Levels, (rows, columns) of even numbers, and 1 where they come from the copy, else 0.
     """
-    if not tile.any():
-        return []
-    whole, peaks = [], []
-    for orientation in _ORIENTATIONS:
-        undone = orientation.undo(tile)
-        spectrum = np.fft.rfft2(undone) * carrier.sync_spectrum
-        correlation = np.asarray(np.fft.irfft2(spectrum, s=(TILE, TILE)), np.float32)
-        origin = orientation.origin(shape)
-        strength_there, moved = _place(undone, correlation, origin)
-        # A mark too faint to be synchronised may still be read where it must lie; then the sign
-        # of the correlation says nothing.
-        whole += [(strength_there, moved), (0.0, -moved)]
-        strength = np.abs(correlation).ravel()
-        for place in np.argpartition(strength, -_PEAKS_AN_ORIENTATION)[-_PEAKS_AN_ORIENTATION:]:
-            position = divmod(int(place), TILE)
-            if position != origin:
-                peaks.append(_place(undone, correlation, position))
-    peaks.sort(key=lambda peak: -peak[0])
-    found = sorted(whole + peaks[:_PEAKS], key=lambda peak: -peak[0])
-    return [moved for _, moved in found]
+    rows, columns = frame.shape
+    corners = np.array([[-1, 1, -1, 1], [-1, -1, 1, 1]]) * np.array([[columns / 2], [rows / 2]])
+    reach = np.linalg.inv(placement.matrix) @ corners
+    width, height = (
+        min(2 * int(np.ceil(side / 2)), _LARGEST_SIDE) for side in np.ptp(reach, axis=1)
+    )
+    centre = np.array([columns, rows]) / 2 - 0.5
+    offset = centre - placement.matrix @ (np.array([width, height]) / 2 - 0.5)
+    affine = np.hstack([placement.matrix, offset[:, None]])
+    flags = cv2.WARP_INVERSE_MAP
+    inside = cv2.warpAffine(np.ones_like(frame), affine, (width, height), flags=flags)
+    levels = cv2.warpAffine(
+        frame,
+        affine,
+        (width, height),
+        flags=flags | cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(levels, np.float32), np.asarray(inside > _WHOLE, np.float32)
+
+
+def positions(
+    estimate: Plane, pattern: Pattern, *, orientations: tuple[tuple[int, bool], ...], count: int
+) -> list[Position]:
+    """Return the likeliest shifts of the tile, in the given orientations.
+
+    Parameters
+    ----------
+    estimate
+        (rows, columns), what the extraction network hears at the scale of the whole image.
+    pattern
+        Of the key.
+    orientations
+        Quarter turns counter-clockwise and then whether to mirror, each to be undone so.
+    count
+        How many, the likeliest first.
+    """
+    found = []
+    conjugate = np.conj(pattern.sync_spectrum)
+    for turns, mirrored in orientations:
+        undone = np.rot90(estimate, turns)
+        tile = fold(np.ascontiguousarray(undone[:, ::-1] if mirrored else undone))
+        correlation = np.fft.ifft2(np.fft.fft2(tile) * conjugate).real
+        deviation = float(correlation.std())
+        if deviation == 0:
+            continue
+        strength = correlation / deviation
+        for _ in range(count):
+            row, column = divmod(int(np.abs(strength).argmax()), TILE)
+            here = float(strength[row, column])
+            moved = np.roll(tile, (-row, -column), axis=(0, 1))
+            found.append(
+                Position(
+                    tile=-moved if here < 0 else moved,
+                    strength=here,
+                    turns=turns,
+                    mirrored=mirrored,
+                    shift=(row, column),
+                )
+            )
+            near = [(np.arange(place - 1, place + 2)) % TILE for place in (row, column)]
+            strength[np.ix_(*near)] = 0
+    return sorted(found, key=lambda position: -abs(position.strength))[:count]

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from medseal.classification.run_file import (
+from medseal.weights.run_file import (
     CHECKPOINT_NAME,
     above,
     below,

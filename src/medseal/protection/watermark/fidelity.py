@@ -1,0 +1,76 @@
+"""Structural similarity of a frame and its marked copy, as both usual definitions give it."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from medseal.protection.watermark.frame import Plane
+
+__all__ = ["FULL_LEVEL", "similarity"]
+
+FULL_LEVEL = 255.0
+_MIDDLE = np.float32(FULL_LEVEL / 2)
+_C1, _C2 = (0.01 * FULL_LEVEL) ** 2, (0.03 * FULL_LEVEL) ** 2
+_SIGMA, _GAUSSIAN_RADIUS, _SQUARE_RADIUS = 1.5, 5, 3
+# Rows at once, which bounds the memory that a large frame takes.
+_STRIP_ROWS = 1024
+
+
+def _gaussian(plane: Plane) -> Plane:
+    side = 2 * _GAUSSIAN_RADIUS + 1
+    return np.asarray(cv2.GaussianBlur(plane, (side, side), _SIGMA), np.float32)
+
+
+def _square(plane: Plane) -> Plane:
+    side = 2 * _SQUARE_RADIUS + 1
+    return np.asarray(cv2.blur(plane, (side, side)), np.float32)
+
+
+def _mean_similarity(cover: Plane, change: Plane, *, window: Callable[[Plane], Plane]) -> float:
+    """Return the mean index over the places that the larger window covers whole.
+
+    With y = x + d: var y = var x + 2 cov(x, d) + var d and cov(x, y) = var x + cov(x, d), so that
+    single precision does not lose the small difference.
+    """
+    centred = cover - _MIDDLE
+    mean, moved = window(centred), window(change)
+    variance = window(centred * centred) - mean * mean
+    shared = window(centred * change) - mean * moved
+    spread = window(change * change) - moved * moved
+    first = mean + _MIDDLE
+    second = first + moved
+    luminance = (2 * first * second + _C1) / (first * first + second * second + _C1)
+    structure = (2 * (variance + shared) + _C2) / (2 * (variance + shared) + spread + _C2)
+    inner = slice(_GAUSSIAN_RADIUS, -_GAUSSIAN_RADIUS)
+    return float((luminance * structure)[inner, inner].mean(dtype=np.float64))
+
+
+def similarity(cover: Plane, change: Plane) -> float:
+    """Return the structural similarity of a plane and the plane plus `change`.
+
+    Parameters
+    ----------
+    cover, change
+        (rows, columns), levels on a scale where the value range is 255; at least 11 x 11.
+
+    Returns
+    -------
+    float
+        The lesser of the index with the Gaussian window of Wang et al. 2004 and with the square
+        one of 7 x 7, each over the places that both cover whole.
+
+    References
+    ----------
+    Wang et al. 2004, doi:10.1109/TIP.2003.819861.
+    """
+    totals, count = np.zeros(2), 0
+    for start in range(_GAUSSIAN_RADIUS, cover.shape[0] - _GAUSSIAN_RADIUS, _STRIP_ROWS):
+        stop = min(start + _STRIP_ROWS, cover.shape[0] - _GAUSSIAN_RADIUS)
+        rows = slice(start - _GAUSSIAN_RADIUS, stop + _GAUSSIAN_RADIUS)
+        part, moved = cover[rows], change[rows]
+        totals += (stop - start) * np.array(
+            [_mean_similarity(part, moved, window=window) for window in (_gaussian, _square)]
+        )
+        count += stop - start
+    return float((totals / max(count, 1)).min())
