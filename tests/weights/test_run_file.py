@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from medseal.errors import ConfigurationError, WeightsError
 from medseal.weights.run_file import (
     CHECKPOINT_NAME,
     above,
@@ -12,7 +13,6 @@ from medseal.weights.run_file import (
     restore_optimiser,
     write_run,
 )
-from medseal.errors import ConfigurationError, WeightsError
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def test_the_mark_itself_is_taken_out(cover: str) -> None:
 
 
 def test_an_image_that_cannot_be_marked() -> None:
-    with pytest.raises(WatermarkCapacityError, match="cannot carry a watermark"):
+    with pytest.raises(WatermarkCapacityError, match="too small for a watermark"):
         embed_removable(grey(20, 20), PAYLOAD, KEY)
 
 

@@ -1,6 +1,7 @@
 """Gradients through what NumPy and OpenCV do to an image, so that training sees the real thing."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -25,6 +26,7 @@ __all__ = ["copy_maps_of", "distorted", "plane_of", "resampled", "tensor_of", "w
 
 Linear = Callable[[Plane], Plane]
 
+_FULL_LEVEL = 255
 _BLOCK = 8
 # A coefficient of a compressed image below this has been thrown away.
 _KEPT_COEFFICIENT = 0.5
@@ -79,8 +81,12 @@ def resampled(tensor: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def whole_levels(tensor: Tensor) -> Tensor:
     """Return levels as a copy of 8 bits has them; the gradient passes what was not clipped."""
-    clipped = tensor.clamp(0, 255)
+    clipped = tensor.clamp(0, _FULL_LEVEL)
     return clipped + (clipped.round() - clipped).detach()
+
+
+def _given(plane: Plane, _: Plane) -> Plane:
+    return plane
 
 
 def distorted(tensor: Tensor, drawn: Drawn) -> Tensor:
@@ -88,9 +94,7 @@ def distorted(tensor: Tensor, drawn: Drawn) -> Tensor:
     for kind, change in drawn.steps:
         before = plane_of(tensor)
         after = compression.to_8_bits(change(before))
-        tensor = _mapped(
-            tensor, lambda _, after=after: after, _adjoint(kind, change, before, after)
-        )
+        tensor = _mapped(tensor, partial(_given, after), _adjoint(kind, change, before, after))
     return tensor
 
 
@@ -108,7 +112,7 @@ def _adjoint(kind: str, change: Change, before: Plane, after: Plane) -> Linear:
     if kind == "JPEG":
         return lambda gradient: _kept(gradient, after)
     if kind in ("salt and pepper", "crop black"):
-        same = np.asarray((after > 0) & (after < 255) | (after == before), np.float32)
+        same = np.asarray((after > 0) & (after < _FULL_LEVEL) | (after == before), np.float32)
         return lambda gradient: gradient * same
     return lambda gradient: gradient
 
@@ -118,7 +122,7 @@ def _blocks(plane: Plane) -> Plane:
     rows, columns = (-side % _BLOCK for side in plane.shape)
     whole = np.pad(plane, ((0, rows), (0, columns)), mode="edge")
     blocks = whole.reshape(whole.shape[0] // _BLOCK, _BLOCK, whole.shape[1] // _BLOCK, _BLOCK)
-    return np.einsum("ui,aibj,vj->aubv", _DCT, blocks, _DCT, optimize=True)
+    return np.asarray(np.einsum("ui,aibj,vj->aubv", _DCT, blocks, _DCT, optimize=True), np.float32)
 
 
 def _kept(gradient: Plane, compressed: Plane) -> Plane:
@@ -142,7 +146,7 @@ _DCT = _dct_matrix()
 
 
 def copy_maps_of(frame: Tensor) -> Tensor:
-    """Return `frame.copy_maps` of (1, 1, rows, columns) with its gradient: (1, 4, rows, columns)."""
+    """Return `frame.copy_maps` with its gradient: (1, 1, rows, columns) to (1, 4, ...)."""
     mean = _box_mean_of(frame, LOCAL_SIDE)
     detail = frame - mean
     energy = _box_mean_of(detail * detail, LOCAL_SIDE) + LEAST_ENERGY

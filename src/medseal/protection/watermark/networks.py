@@ -44,7 +44,7 @@ class _Trunk(nn.Module):
         self.last = nn.Conv2d(channels, 8, 3, padding=1)
         with torch.no_grad():
             self.last.weight.mul_(scale)
-            self.last.bias.zero_()
+            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]  # it has a bias
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         halves = functional.pixel_unshuffle(maps, 2)  # (B, 4 maps, H/2, W/2)
@@ -68,7 +68,8 @@ class EmbeddingNetwork(nn.Module):
     def forward(self, host: Tensor, pattern: Tensor) -> Tensor:
         """Return the residual: (B, 6, H, W) and (B, 1, H, W) to (B, 1, H, W); even sides."""
         gain, offset = self.trunk(torch.cat([host[:, :-1], pattern], dim=1))
-        return host[:, -1:] * (pattern * gain + offset)
+        residual: Tensor = host[:, -1:] * (pattern * gain + offset)
+        return residual
 
 
 class ExtractionNetwork(nn.Module):
@@ -87,4 +88,5 @@ class ExtractionNetwork(nn.Module):
     def forward(self, copy: Tensor) -> Tensor:
         """Return the estimate: (B, 4, H, W) to (B, 1, H, W); even sides."""
         gain, offset = self.trunk(copy[:, :-1])
-        return (copy[:, -1:] * gain + offset) * self.scale
+        estimate: Tensor = (copy[:, -1:] * gain + offset) * self.scale
+        return estimate

@@ -138,7 +138,7 @@ def pattern(key: bytes) -> Pattern:
     slots = 2 * len(data)
     bit_of = np.resize(np.arange(CODED_BITS), slots)[_order(key, "bits", slots)]
     drawn = np.frombuffer(derive(key, "signs", -(-slots // 8)), np.uint8)
-    signs = np.unpackbits(drawn)[:slots] * 2.0 - 1.0
+    signs = np.unpackbits(drawn)[:slots].astype(np.float64) * 2 - 1
     phases = np.frombuffer(derive(key, "phases", 8 * SYNC_WAVES), "<u8") * (2 * np.pi / 2**64)
     spectrum = np.zeros((TILE, TILE), np.complex128)
     amplitude = np.sqrt(_SYNC_SHARE / (2 * SYNC_WAVES))

@@ -21,7 +21,7 @@ _WEIGHT_BITS = 11
 _UNIT_BITS = 2 * _WEIGHT_BITS
 _SCALE_BITS = 30
 _MAX_SHIFT = 40
-_CUBIC = -0.75
+_CUBIC, _CUBIC_REACH = -0.75, 2
 # Root mean square that a map is quantised to, where it is not zero: rounding adds 1 % of energy.
 _MAP_LEVEL = 3.0
 _STRIP_ROWS = 512
@@ -63,7 +63,7 @@ def quantised(residual: Plane) -> NDArray[np.int8]:
     loud = residual[residual != 0]
     level = float(np.sqrt(np.mean(loud * loud))) if loud.size else 1.0
     steps = np.rint(residual * np.float32(_MAP_LEVEL / max(level, 1e-12)))
-    return np.clip(steps, -MAP_LIMIT, MAP_LIMIT).astype(np.int8)
+    return np.asarray(np.clip(steps, -MAP_LIMIT, MAP_LIMIT), np.int8)
 
 
 def _kernel(distance: NDArray[np.float64], width: float) -> NDArray[np.float64]:
@@ -72,7 +72,8 @@ def _kernel(distance: NDArray[np.float64], width: float) -> NDArray[np.float64]:
         return np.asarray(np.maximum(1 - distance / width, 0))
     near = ((_CUBIC + 2) * distance - (_CUBIC + 3)) * distance * distance + 1
     far = ((distance - 5) * distance + 8) * distance - 4
-    return np.where(distance <= 1, near, np.where(distance < 2, _CUBIC * far, 0.0))
+    beyond = np.where(distance < _CUBIC_REACH, _CUBIC * far, 0.0)
+    return np.where(distance <= 1, near, beyond)
 
 
 @lru_cache(maxsize=16)
@@ -82,7 +83,7 @@ def _taps(length: int, wanted: int) -> Taps:
     Only additions, products and divisions of doubles, which every machine rounds alike.
     """
     width = max(length / wanted, 1.0)
-    reach = int(np.ceil(width if width > 1 else 2))
+    reach = int(np.ceil(width if width > 1 else _CUBIC_REACH))
     centre = (np.arange(wanted) + 0.5) * (length / wanted) - 0.5
     first = np.floor(centre).astype(np.intp) - reach + 1
     places = first[:, None] + np.arange(2 * reach)

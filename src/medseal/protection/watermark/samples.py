@@ -25,6 +25,8 @@ _MOST_SIDE = 1024
 _USUAL_SIDE = 640
 _LEAST_SIDE = 128
 _SIDES = (384, 384, 448, 512, 576)
+# Of the images drawn, those that are mirrored, cut, and scaled though of usual size.
+_MIRRORED_SHARE, _CUT_SHARE, _SCALED_SHARE = 0.5, 0.8, 0.3
 _VALIDATION_SHARE = 10
 _LEAST_DEVIATION = 2.0
 _LOGGER = logging.getLogger("medseal.train")
@@ -147,17 +149,17 @@ def draw(samples: Samples, rng: np.random.Generator, *, large_share: float) -> S
     takes_large = not samples.small or rng.random() < large_share
     pool: Sequence[Grey] = samples.large if takes_large else samples.small
     grey = np.rot90(pool[int(rng.integers(len(pool)))], int(rng.integers(4)))
-    if rng.random() < 0.5:
+    if rng.random() < _MIRRORED_SHARE:
         grey = grey[:, ::-1]
     whole_side = max(grey.shape)
     scale = FRAME_SIDE / whole_side
-    if rng.random() < 0.8:
+    if rng.random() < _CUT_SHARE:
         rows, columns = (int(side * rng.uniform(0.5, 1)) for side in grey.shape)
         top = int(rng.integers(grey.shape[0] - rows + 1))
         left = int(rng.integers(grey.shape[1] - columns + 1))
         grey = grey[top : top + rows, left : left + columns]
     plane = np.ascontiguousarray(grey, np.float32)
-    if whole_side > _USUAL_SIDE or (takes_large and rng.random() < 0.3):
+    if whole_side > _USUAL_SIDE or (takes_large and rng.random() < _SCALED_SHARE):
         factor = int(rng.choice(_SIDES)) / whole_side
         plane, scale = _scaled(plane, factor), scale / factor
     first, second = (max(2 * round(side * scale / 2), 16) for side in plane.shape)

@@ -32,6 +32,7 @@ from medseal.protection.watermark.pattern import pattern, repeated
 from medseal.protection.watermark.payload import CODED_BITS, KEY_BYTES
 from medseal.protection.watermark.samples import Sample, Samples, draw, read_samples
 from medseal.weights import Card
+from medseal.weights.card import TomlValue
 from medseal.weights.run_file import (
     above,
     below,
@@ -53,6 +54,8 @@ _EARLY_SHARE = 0.25
 _FIRST_STRENGTH = 0.3
 _STRENGTH_SHARE = 0.35
 _VALIDATION_IMAGES = 24
+# Of the copies that are moved, those that are turned by any angle.
+_TURNED_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ def _half_precision(config: FitConfig) -> AbstractContextManager[Any]:
 
 
 def _limits(config: FitConfig, step: int) -> tuple[float, float]:
-    """Return decibels and similarity of a step: louder at first, so that there is a way to learn."""
+    """Return decibels and similarity of a step: louder at first, so that it learns at all."""
     early = max(0.0, 1 - step / (_EARLY_SHARE * config.steps)) * _EARLY_DB
     return config.psnr_db - early, 1 - (1 - config.ssim) * 10 ** (early / 10)
 
@@ -113,7 +116,7 @@ def _rate(config: FitConfig, step: int) -> float:
 
 def _moved(frame: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Return the frame turned, magnified and shifted, and the way back."""
-    angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.3 else rng.normal(0, 0.03)
+    angle = rng.uniform(0, 2 * np.pi) if rng.random() < _TURNED_SHARE else rng.normal(0, 0.03)
     scale, aspect = rng.uniform(0.9, 2.0), frame.shape[-2] / frame.shape[-1]
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
     shift = rng.uniform(-0.1, 0.1, 2)
@@ -273,7 +276,7 @@ def train_watermark(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
     pair = _Pair(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     digest = str(Digest.plain(text.encode()))
     rows = _fit(pair, samples, fit, run_folder, run_digest=digest)
-    evaluation = {
+    evaluation: dict[str, TomlValue] = {
         "part": "validation",
         "images": min(len(samples.validation), _VALIDATION_IMAGES),
         "coded_bits_right": rows[-1].validation_bits_right,

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from medseal.errors import WatermarkCapacityError
 from medseal.imaging import MedicalImage
 from medseal.imaging.image import frozen
-from medseal.protection.watermark.baselines.method import Plane, Reading, as_bits, certain, scaled
+from medseal.protection.watermark.baselines.method import (
+    Plane,
+    Reading,
+    as_bits,
+    certain,
+    changed,
+    mean_squared_error,
+    scaled,
+)
 from medseal.protection.watermark.levels import FULL_LEVEL, Levels
 from medseal.protection.watermark.payload import (
     PAYLOAD_BITS,
@@ -99,11 +107,11 @@ class BlockDct:
             # A block whose order is far off is left to the majority: turning it costs too much.
             lacking = np.clip(margin - order * signs, 0, _MAX_MARGINS * margin)
             change = np.zeros_like(plane)
-            moved = (signs * lacking)[:, :, None, None] * _DIFFERENCE
-            whole = moved.transpose(0, 2, 1, 3).reshape(down * _BLOCK, across * _BLOCK)
+            shifted = (signs * lacking)[:, :, None, None] * _DIFFERENCE
+            whole = shifted.transpose(0, 2, 1, 3).reshape(down * _BLOCK, across * _BLOCK)
             change[: whole.shape[0], : whole.shape[1]] = whole
-            marked = levels.add(frame, change)
-            if levels.squared_error(frame, marked).mean() <= allowed:
+            marked = changed(frame, levels, change)
+            if mean_squared_error(frame, levels, marked) <= allowed:
                 low, best = margin, marked
             else:
                 high = margin

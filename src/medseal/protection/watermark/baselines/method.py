@@ -8,11 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.imaging import MedicalImage
-from medseal.imaging.image import frozen
+from medseal.imaging.image import StoredValues, frozen
 from medseal.metrics.image_quality import ssim
 from medseal.protection.watermark.levels import FULL_LEVEL, Levels
 
-__all__ = ["Method", "Plane", "Reading", "add_within", "as_bits", "certain", "scaled"]
+__all__ = [
+    "Method",
+    "Plane",
+    "Reading",
+    "add_within",
+    "as_bits",
+    "certain",
+    "changed",
+    "mean_squared_error",
+    "scaled",
+]
 
 Plane = NDArray[np.float32]
 _STEPS = 12
@@ -101,6 +111,46 @@ def scaled(plane: Plane, shape: tuple[int, int]) -> Plane:
     return np.asarray(resized, np.float32)
 
 
+def changed(frame: StoredValues, levels: Levels, change: Plane) -> StoredValues:
+    """Return a frame with `change` levels added to each marked sample, rounded for integers.
+
+    Equal changes in red, green and blue move the luma and leave the chroma.
+    """
+    result = frame.copy()
+    stored = change * levels.level
+    added = (stored if frame.dtype.kind == "f" else np.rint(stored))[:, :, None]
+    marked = slice(levels.marked_samples)
+    result[:, :, marked] = levels.add(frame[:, :, marked], added)
+    return result
+
+
+def mean_squared_error(frame: StoredValues, levels: Levels, other: StoredValues) -> float:
+    """Return the mean squared difference of two frames in levels, over the counted samples."""
+    changes = levels.changes(frame, other)
+    total = sum(float(np.mean(each * each, dtype=np.float64)) for each in changes)
+    return total / levels.counted_samples
+
+
+def moved(levels: Levels, frame: StoredValues, change: Plane) -> StoredValues:
+    """Return a frame with `change` levels added to all marked samples, rounded and clipped."""
+    result = frame.copy()
+    samples = frame[:, :, : levels.marked_samples]
+    added = change.astype(np.float64) * levels.level
+    if frame.dtype.kind != "f":
+        added = np.rint(added)
+    result[:, :, : levels.marked_samples] = levels.add(
+        samples, np.broadcast_to(added[:, :, None], samples.shape)
+    )
+    return result
+
+
+def mean_error(levels: Levels, frame: StoredValues, marked: StoredValues) -> float:
+    """Return the mean squared error in levels over the samples that count."""
+    changes = levels.changes(frame, marked)
+    total = sum(float(np.mean(plane.astype(np.float64) ** 2)) for plane in changes)
+    return total / levels.counted_samples
+
+
 def _within_error(
     image: MedicalImage, levels: Levels, change: Plane, *, allowed: float
 ) -> MedicalImage:
@@ -112,8 +162,8 @@ def _within_error(
     scale = float(np.sqrt(allowed / max(float(np.mean(change.astype(np.float64) ** 2)), 1e-12)))
     best, highest = frame, 0.0
     for _ in range(_STEPS):
-        marked = levels.add(frame, change * np.float32(scale))
-        used = float(levels.squared_error(frame, marked).mean()) / allowed
+        marked = changed(frame, levels, change * np.float32(scale))
+        used = mean_squared_error(frame, levels, marked) / allowed
         if highest < used <= 1:
             best, highest = marked, used
         if 1 - _TOLERANCE < used <= 1 or used == 0:

@@ -10,7 +10,14 @@ from medseal.errors import WatermarkCapacityError
 from medseal.imaging import MedicalImage
 from medseal.imaging.image import frozen
 from medseal.protection.watermark.baselines.block_dct import bit_of_block
-from medseal.protection.watermark.baselines.method import Plane, Reading, as_bits, certain, scaled
+from medseal.protection.watermark.baselines.method import (
+    Plane,
+    Reading,
+    as_bits,
+    certain,
+    changed,
+    scaled,
+)
 from medseal.protection.watermark.levels import FULL_LEVEL, Levels
 from medseal.protection.watermark.payload import (
     PAYLOAD_BITS,
@@ -43,10 +50,10 @@ def _blocks(plane: Plane) -> NDArray[np.float64]:
     return np.asarray(basis @ blocks.reshape(-1, _BLOCK, _BLOCK) @ basis.T, np.float64)
 
 
-def _change(moved: NDArray[np.float64], shape: tuple[int, int]) -> Plane:
-    """Return the change of the image that changes the blocks of the low band by `moved`."""
+def _change(difference: NDArray[np.float64], shape: tuple[int, int]) -> Plane:
+    """Return the change of the image that changes the blocks of the low band by `difference`."""
     basis = cv2.dct(np.eye(_BLOCK))
-    blocks = basis.T @ moved @ basis
+    blocks = basis.T @ difference @ basis
     down, across = shape[0] // 2 // _BLOCK, shape[1] // 2 // _BLOCK
     low = blocks.reshape(down, across, _BLOCK, _BLOCK).transpose(0, 2, 1, 3)
     whole = np.repeat(np.repeat(low.reshape(down * _BLOCK, -1), 2, axis=0), 2, axis=1) / 2
@@ -103,7 +110,7 @@ class WaveletSvd:
         wanted = (np.rint(values[:, 0] / self._step - aim) + aim) * self._step
         wanted = np.where(wanted < 0, wanted + self._step, wanted)
         moved = (wanted - values[:, 0])[:, None, None] * left[:, :, :1] * right[:, :1, :]
-        marked = levels.add(frame, _change(moved, (plane.shape[0], plane.shape[1])))
+        marked = changed(frame, levels, _change(moved, (plane.shape[0], plane.shape[1])))
         return image.with_stored_values(frozen(marked[None].copy()))
 
     def extract(
