@@ -6,8 +6,10 @@ from medseal.imaging.limits import MAX_FRAMES
 from medseal.protection.tamper import MAX_FINGERPRINT_BYTES, fingerprint
 from medseal.protection.tamper.tiles import MAX_TILES
 from medseal.protection.watermark import MIN_SIDE, payload
-from medseal.protection.watermark.carrier import TILE, carrier
-from medseal.protection.watermark.synchronise import MAX_CANDIDATES
+from medseal.protection.watermark.extract import MAX_HYPOTHESES, extract
+from medseal.protection.watermark.frame import FRAME_SIDE
+from medseal.protection.watermark.pattern import SYNC_WAVES, TILE, pattern
+from medseal.protection.watermark.residual import MAP_LIMIT
 from tests.protection.pictures import KEY, grey
 
 SPEC = Path(__file__).parents[2] / "docs" / "spec"
@@ -23,15 +25,23 @@ def test_tamper_fingerprint():
 
 def test_watermark_payload():
     page = " ".join((SPEC / "watermark-payload.md").read_text().split())
-    bits = carrier(KEY).bit_of
-    assert f"the first {int((bits[:8, :8] == -1).sum())} carry the synchronisation" in page
-    assert f"8 x 8 x {bits.shape[2]} = {bits[:8, :8].size} slots" in page
-    assert f"{payload.CODED_BITS} coded bits, free distance 22" in page
-    assert f"every {TILE} x {TILE} places" in page
-    assert f"at most {MAX_CANDIDATES} candidates a round" in page
-    assert (
-        f"{7 * MAX_CANDIDATES} * 2^-32 = {7 * MAX_CANDIDATES * 2**-32:.1e}".replace("e-0", "e-")
-        in page
-    )
-    assert f"{MAX_CANDIDATES * 2**-32:.1e}".replace("e-0", "e-") + " for a single frame" in page
+    keyed = pattern(KEY)
+    waves = len(keyed.waves)
+    assert f'order("waves", {waves + SYNC_WAVES})' in page
+    assert f"The first {SYNC_WAVES} of them" in page
+    assert f"The other n = {waves} carry bits. Their 2n = {2 * waves} slots" in page
+    assert f"the last {2 * payload.CODED_BITS - 2 * waves} one." in page
+    assert f'derive("signs", {-(-2 * waves // 8)})' in page
+    assert f"gives {payload.CODED_BITS} coded bits" in page
+    assert f"a period of {TILE} x {TILE} places" in page
+    assert f"a long side of {FRAME_SIDE} places" in page
+    assert f"integers of at most {MAP_LIMIT}" in page
     assert f"An image needs {MIN_SIDE} x {MIN_SIDE} places" in page
+
+
+def test_false_positives_of_a_watermark():
+    page = " ".join((SPEC / "watermark-payload.md").read_text().split())
+    single = round(extract(grey(128, 128), KEY).false_positive_rate * 2**32)
+    assert f"`MAX_HYPOTHESES` = {MAX_HYPOTHESES}." in page
+    for count in (single, MAX_HYPOTHESES):
+        assert f"= {count} | {count * 2**-32:.1e}".replace("e-0", "e-") in page
