@@ -21,6 +21,8 @@ from tests.protection.pictures import KEY, PAYLOAD, grey, picture, texture
 
 DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"]
 HEADER_BYTES = 81
+CODING = 80
+DIFFERENCES, MAPS = 1, 2
 
 
 def image_of(values: np.ndarray) -> MedicalImage:
@@ -56,8 +58,33 @@ def colour() -> MedicalImage:
     return picture(values, photometric="RGB")
 
 
+def with_flat_parts(values: np.ndarray) -> MedicalImage:
+    """Return an image with a black, a white and a grey block in the middle of its texture."""
+    limits = np.iinfo(values.dtype)
+    for index, level in enumerate((limits.min, limits.max, limits.max // 2)):
+        values[60 + 60 * index : 100 + 60 * index, 100:180] = level
+    return picture(values)
+
+
+def with_a_flat_frame() -> MedicalImage:
+    frames = np.stack([texture(320, 288) * 4095, np.zeros((320, 288))])
+    return picture(frames.astype(np.uint16)[..., None], bits=12)
+
+
+# Bit for bit in both codings: those up to the size of a map, and those beyond it.
 COVERS = {
     "8 bit": lambda: grey(192, 160),
+    "8 bit, larger": lambda: grey(400, 333),
+    "8 bit, elongated": lambda: grey(96, 800),
+    "16 bit, larger": lambda: picture((texture(320, 288) * 65535).astype(np.uint16)),
+    "signed, larger": lambda: with_flat_parts((texture(320, 288) * 3000 - 1000).astype(np.int16)),
+    "signed 8 bit, larger": lambda: picture((texture(320, 288) * 255 - 128).astype(np.int8)),
+    "32 bit, larger": lambda: picture((texture(320, 288) * (2**32 - 1)).astype(np.uint32)),
+    "signed 32 bit, larger": lambda: with_flat_parts(
+        (texture(320, 288) * 2e9 - 1e9).astype(np.int32)
+    ),
+    "flat parts": lambda: with_flat_parts((texture(320, 288) * 255).astype(np.uint8)),
+    "a flat frame": with_a_flat_frame,
     "12 bit, two frames": volume,
     "16 bit": lambda: picture((texture(192, 160) * 65535).astype(np.uint16)),
     "signed": lambda: picture((texture(192, 160) * 3000 - 1000).astype(np.int16)),
@@ -65,6 +92,7 @@ COVERS = {
     "float": lambda: picture((texture(192, 160) * 7.5 - 1).astype(np.float32)),
     "saturated": lambda: picture(np.clip(texture(320, 288) * 500 - 80, 0, 255).astype(np.uint8)),
 }
+BY_MAP = ("colour", "flat parts", "a flat frame", "saturated")
 
 
 @pytest.mark.parametrize("cover", COVERS)
@@ -77,6 +105,14 @@ def test_the_mark_itself_is_taken_out(cover: str) -> None:
     assert restored.stored_values.tobytes() == image.stored_values.tobytes()
     assert restored.bits_stored == image.bits_stored
     assert len(made.side_information) < image.stored_values.nbytes
+    is_by_map = "larger" in cover or cover in BY_MAP
+    assert made.side_information[CODING] == (MAPS if is_by_map else DIFFERENCES)
+
+
+def test_a_map_is_smaller_than_the_differences_of_a_large_image() -> None:
+    image = grey(640, 576)
+    made = embed_removable(image, PAYLOAD, KEY)
+    assert 2 * len(made.side_information) < len(side_information(image, made.image))
 
 
 def test_an_image_that_cannot_be_marked() -> None:
@@ -179,6 +215,55 @@ def test_differences_that_lead_elsewhere() -> None:
     data = side_information(cover, marked)
     with pytest.raises(SideInformationError, match="does not lead to the image it names"):
         remove(marked, data[:HEADER_BYTES] + bytes(5))
+
+
+# Coding 2, byte for byte: a map of one place, 3, at two stored values a unit, so 6 everywhere. The
+# value at 255 was clipped, hence left; the difference says that it had been 253.
+MAP_COVER = np.array([[10, 253], [20, 0]], np.uint8)
+MAP_MARKED = np.array([[16, 255], [26, 6]], np.uint8)
+MAP_STREAM = bytes.fromhex("7801 01 0100feff 03 00040004")
+MAP_FIELDS = bytes.fromhex("01 00000002 00 00000001 00000001") + (12).to_bytes(4, "big")
+REST_STREAM = bytes.fromhex("7801 01 0400fbff 00fe0000 02fe00ff")
+
+
+def by_map(fields: bytes = MAP_FIELDS, stream: bytes = MAP_STREAM) -> bytes:
+    start = bytearray(side_information(picture(MAP_COVER), picture(MAP_MARKED))[:HEADER_BYTES])
+    start[CODING] = MAPS
+    limits = (0).to_bytes(8, "big") + (255).to_bytes(8, "big")
+    rest = bytes([1]) + len(REST_STREAM).to_bytes(4, "big") + REST_STREAM
+    return bytes(start) + limits + fields + stream + rest
+
+
+def test_the_bytes_of_a_map_are_those_of_the_specification() -> None:
+    restored = remove(picture(MAP_MARKED), by_map())
+    np.testing.assert_array_equal(restored.stored_values[0, :, :, 0], MAP_COVER)
+
+
+def test_every_truncation_and_every_changed_byte_of_a_map_is_refused_or_without_effect() -> None:
+    data, marked = by_map(), picture(MAP_MARKED)
+    for size in range(len(data)):
+        with pytest.raises(SideInformationError, match=r"early|wrong length|damaged"):
+            remove(marked, data[:size])
+    for place in range(len(data)):
+        broken = bytearray(data)
+        broken[place] ^= 0x81
+        try:
+            restored = remove(marked, bytes(broken))
+        except (SideInformationError, DigestMismatchError, ImageMismatchError):
+            continue
+        # A limit that no value reaches, or a scale that is the same modulo 256.
+        assert HEADER_BYTES <= place < HEADER_BYTES + 21
+        np.testing.assert_array_equal(restored.stored_values[0, :, :, 0], MAP_COVER)
+    with pytest.raises(SideInformationError, match="after its end"):
+        remove(marked, data + b"\0")
+
+
+def test_maps_are_for_whole_numbers() -> None:
+    values = MARKED.astype(np.float32)
+    data = bytearray(side_information(picture(values), picture(values)))
+    data[CODING] = MAPS
+    with pytest.raises(SideInformationError, match="maps for floating values"):
+        remove(picture(values), bytes(data))
 
 
 def test_the_side_information_does_not_show_in_a_log() -> None:

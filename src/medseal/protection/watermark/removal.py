@@ -5,12 +5,11 @@ marked copy has the cover image, so they leave a workspace in a sealed package o
 """
 
 import struct
-import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medseal.digest import Digest
 from medseal.errors import (
@@ -21,7 +20,17 @@ from medseal.errors import (
 )
 from medseal.imaging import MedicalImage, values_digest
 from medseal.imaging.image import StoredValues, frozen
-from medseal.protection.watermark.embed import DEFAULT_PSNR_DB, embed
+from medseal.protection.watermark.deflated import (
+    CELL_WIDTHS,
+    StorableLimits,
+    read_difference,
+    read_residual,
+    unmarked,
+    write_difference,
+    write_residual,
+)
+from medseal.protection.watermark.embed import DEFAULT_PSNR_DB, mark
+from medseal.protection.watermark.residual import Residual
 
 __all__ = [
     "MAX_SIDE_INFORMATION_BYTES",
@@ -35,13 +44,12 @@ MAX_SIDE_INFORMATION_BYTES = 1024**3
 """Bytes of the side information of one image, all frames together."""
 
 _VERSION = 1
-_DIFFERENCES = 1
+_DIFFERENCES, _MAPS = 1, 2
 _KINDS = "uif"
 # Version, digests of copy and cover, kind and bytes of a cover's value, geometry, coding.
 _HEADER = struct.Struct(">B32s32sBBLLLBB")
-_FRAME = struct.Struct(">BL")
-_WIDTHS = (1, 2, 4, 8)
-_BITS_A_BYTE = 8
+_LIMITS = struct.Struct(">qq")
+_INT64 = np.iinfo(np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,12 +85,22 @@ def embed_removable(
     ImageTooLargeError
         As `side_information`.
     """
-    marked = embed(image, payload, key, psnr_db=psnr_db)
-    return Removable(image=marked, side_information=side_information(image, marked))
+    marked = mark(image, payload, key, psnr_db=psnr_db)
+    values, residuals = image.stored_values, marked.residuals
+    # A map is smaller than the differences it stands for, where the image is larger than the map.
+    if residuals is None or values[0].size <= residuals[0].map.size:
+        return Removable(image=marked.image, side_information=side_information(image, marked.image))
+    limits = _limits(image)
+    frames = (
+        _by_map(one, other, residual, limits)
+        for one, other, residual in zip(values, marked.image.stored_values, residuals, strict=True)
+    )
+    start = _header(image, marked.image, _MAPS) + _LIMITS.pack(*limits)
+    return Removable(image=marked.image, side_information=_joined(start, frames))
 
 
 def side_information(original: MedicalImage, marked: MedicalImage) -> bytes:
-    """Return what `remove` needs to make `original` of `marked`.
+    """Return what `remove` needs to make `original` of `marked`, whatever they differ by.
 
     Parameters
     ----------
@@ -98,21 +116,46 @@ def side_information(original: MedicalImage, marked: MedicalImage) -> bytes:
     """
     values = original.stored_values
     _check_pair(values.shape, values.dtype, marked)
-    parts = [
-        _HEADER.pack(
-            _VERSION,
-            values_digest(marked).value,
-            values_digest(original).value,
-            _KINDS.index(values.dtype.kind),
-            values.dtype.itemsize,
-            *values.shape,
-            _DIFFERENCES,
-        )
-    ]
-    size_bytes = len(parts[0])
-    for one, other in zip(values, marked.stored_values, strict=True):
-        parts.append(_frame_difference(one, other))
-        size_bytes += len(parts[-1])
+    frames = (
+        write_difference(one, other)
+        for one, other in zip(values, marked.stored_values, strict=True)
+    )
+    return _joined(_header(original, marked, _DIFFERENCES), frames)
+
+
+def _header(original: MedicalImage, marked: MedicalImage, coding: int) -> bytes:
+    values = original.stored_values
+    return _HEADER.pack(
+        _VERSION,
+        values_digest(marked).value,
+        values_digest(original).value,
+        _KINDS.index(values.dtype.kind),
+        values.dtype.itemsize,
+        *values.shape,
+        coding,
+    )
+
+
+def _limits(image: MedicalImage) -> StorableLimits:
+    """Return the storable range in 64 bits; a limit beyond them stops no value."""
+    least, most = (min(max(int(one), _INT64.min), _INT64.max) for one in image.storable_range)
+    return least, most
+
+
+def _by_map(
+    original: StoredValues, marked: StoredValues, residual: Residual, limits: StorableLimits
+) -> bytes:
+    """Return one frame: the map of its mark, and what it does not explain."""
+    nearly = unmarked(marked, residual, original.dtype, limits)
+    return write_residual(residual) + write_difference(original, nearly)
+
+
+def _joined(start: bytes, frames: Iterable[bytes]) -> bytes:
+    """Return all frames behind the start, unless they are too many."""
+    parts, size_bytes = [start], len(start)
+    for frame in frames:
+        parts.append(frame)
+        size_bytes += len(frame)
         if size_bytes > MAX_SIDE_INFORMATION_BYTES:
             raise ImageTooLargeError(
                 f"the side information exceeds {MAX_SIDE_INFORMATION_BYTES} bytes; split the image"
@@ -155,10 +198,10 @@ def remove(marked: MedicalImage, data: bytes) -> MedicalImage:
     _check_pair(header.shape, header.dtype, marked)
     # 3.
     original = np.empty(header.shape, header.dtype)
-    position = _HEADER.size
+    position = header.size_bytes
     for index, frame in enumerate(marked.stored_values):
-        difference, position = _parse_difference(data, position, frame.shape)
-        original[index] = _added(frame, difference, header.dtype)
+        nearly, position = _nearly(frame, data, position, header)
+        original[index], position = read_difference(data, position, nearly, header.dtype)
     if position != len(data):
         raise SideInformationError("the side information has bytes after its end")
     # 4.
@@ -170,12 +213,28 @@ def remove(marked: MedicalImage, data: bytes) -> MedicalImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Header:
-    """Digests of copy and cover; shape (frames, rows, columns, samples) and dtype of the cover."""
+    """What stands before the frames.
+
+    Attributes
+    ----------
+    marked, original
+        Digests of copy and cover.
+    shape
+        (frames, rows, columns, samples) of the cover.
+    dtype
+        Of the cover.
+    limits
+        Of its storable range; None where no maps follow.
+    size_bytes
+        Of the header.
+    """
 
     marked: Digest
     original: Digest
     shape: tuple[int, int, int, int]
     dtype: np.dtype[Any]
+    limits: StorableLimits | None
+    size_bytes: int
 
     @classmethod
     def parse(cls, data: bytes) -> "_Header":
@@ -186,19 +245,41 @@ class _Header:
         if len(data) < _HEADER.size:
             raise SideInformationError("the side information ends early")
         version, marked, original, kind, cell, *shape, coding = _HEADER.unpack_from(data)
-        if (version, coding) != (_VERSION, _DIFFERENCES):
+        if version != _VERSION or coding not in (_DIFFERENCES, _MAPS):
             raise SideInformationError(
                 f"side information of version {version}, coding {coding}; update medseal"
             )
-        widths = _WIDTHS if kind < _KINDS.index("f") else _WIDTHS[1:]
+        widths = CELL_WIDTHS if kind < _KINDS.index("f") else CELL_WIDTHS[1:]
         if kind >= len(_KINDS) or cell not in widths:
             raise SideInformationError("the side information names values of an unknown kind")
+        limits, size_bytes = None, _HEADER.size
+        if coding == _MAPS:
+            if _KINDS[kind] == "f":
+                raise SideInformationError("the side information has maps for floating values")
+            size_bytes += _LIMITS.size
+            if len(data) < size_bytes:
+                raise SideInformationError("the side information ends early")
+            limits = _LIMITS.unpack_from(data, _HEADER.size)
         return cls(
             marked=Digest(marked),
             original=Digest(original),
             shape=(shape[0], shape[1], shape[2], shape[3]),
             dtype=np.dtype(f"{_KINDS[kind]}{cell}"),
+            limits=limits,
+            size_bytes=size_bytes,
         )
+
+
+def _nearly(
+    marked: StoredValues, data: bytes, position: int, header: _Header
+) -> tuple[StoredValues, int]:
+    """Return a frame without what its map explains, and where its difference begins."""
+    if header.limits is None:
+        return marked, position
+    residual, position = read_residual(data, position, marked.shape)
+    if residual is None:
+        return marked, position
+    return unmarked(marked, residual, header.dtype, header.limits), position
 
 
 def _check_pair(shape: tuple[int, ...], dtype: np.dtype[Any], marked: MedicalImage) -> None:
@@ -210,72 +291,6 @@ def _check_pair(shape: tuple[int, ...], dtype: np.dtype[Any], marked: MedicalIma
             f"cover image and copy do not belong together: {shape} of {dtype}, "
             f"{copy.shape} of {copy.dtype}"
         )
-
-
-def _integers(values: StoredValues) -> NDArray[np.int64]:
-    """Return the values as 64-bit integers modulo 2^64; floats by their bits."""
-    if values.dtype.kind == "f":
-        values = values.view(f"u{values.dtype.itemsize}")
-    if values.dtype == np.uint64:
-        return values.view(np.int64)
-    return values.astype(np.int64)
-
-
-def _frame_difference(original: StoredValues, marked: StoredValues) -> bytes:
-    """Return width, length and the deflated difference, its bytes sorted by significance."""
-    cell = original.dtype.itemsize
-    # Modulo 2^64, then modulo the width of a value: exact for every pair of values.
-    difference = (_integers(original) - _integers(marked)).astype(f"<i{cell}")
-    if not difference.any():
-        return _FRAME.pack(0, 0)
-    low, high = int(difference.min()), int(difference.max())
-    width = next(
-        width
-        for width in _WIDTHS
-        if -(1 << (width * _BITS_A_BYTE - 1)) <= low and high < 1 << (width * _BITS_A_BYTE - 1)
-    )
-    narrow = difference.astype(f"<i{width}").reshape(-1, 1).view(np.uint8)
-    stream = zlib.compress(np.ascontiguousarray(narrow.T).tobytes())
-    return _FRAME.pack(width, len(stream)) + stream
-
-
-def _parse_difference(
-    data: bytes, position: int, shape: tuple[int, ...]
-) -> tuple[NDArray[np.int64] | None, int]:
-    """Return the difference of one frame, None where there is none, and where the next begins."""
-    if len(data) < position + _FRAME.size:
-        raise SideInformationError("the side information ends early")
-    width, length = _FRAME.unpack_from(data, position)
-    start = position + _FRAME.size
-    end = start + length
-    if end > len(data):
-        raise SideInformationError("the side information ends early")
-    if width == 0 and length == 0:
-        return None, end
-    if width not in _WIDTHS:
-        raise SideInformationError("a frame of the side information has an unknown width")
-    count = int(np.prod(shape))
-    stream = zlib.decompressobj()
-    try:
-        # One byte more than wanted, so that a longer stream shows.
-        plain = stream.decompress(data[start:end], count * width + 1)
-    except zlib.error:
-        raise SideInformationError("a frame of the side information is damaged") from None
-    if len(plain) != count * width or not stream.eof or stream.unused_data:
-        raise SideInformationError("a frame of the side information has a wrong length")
-    sorted_bytes = np.frombuffer(plain, np.uint8).reshape(width, count)
-    values = np.ascontiguousarray(sorted_bytes.T).view(f"<i{width}")
-    return values.reshape(shape).astype(np.int64), end
-
-
-def _added(
-    marked: StoredValues, difference: NDArray[np.int64] | None, dtype: np.dtype[Any]
-) -> StoredValues:
-    """Return the cover's values: copy plus difference, modulo the width of a value."""
-    wrapped = _integers(marked) + (0 if difference is None else difference)
-    if dtype.kind == "f":
-        return wrapped.astype(f"u{dtype.itemsize}").view(dtype)
-    return wrapped.astype(dtype)
 
 
 def _as(values: StoredValues, dtype: np.dtype[Any]) -> StoredValues:

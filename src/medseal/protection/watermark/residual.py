@@ -11,7 +11,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAP_LIMIT", "Residual", "differences", "native", "quantised"]
+__all__ = [
+    "MAP_LIMIT",
+    "MAX_SCALE",
+    "SHIFT_LIMITS",
+    "Residual",
+    "differences",
+    "native",
+    "quantised",
+]
 
 MAP_LIMIT = 127
 """Largest magnitude in a map."""
@@ -20,7 +28,9 @@ MAP_LIMIT = 127
 _WEIGHT_BITS = 11
 _UNIT_BITS = 2 * _WEIGHT_BITS
 _SCALE_BITS = 30
-_MAX_SHIFT = 40
+MAX_SCALE = 1 << _SCALE_BITS
+SHIFT_LIMITS = (-_UNIT_BITS + 1, 40)
+"""Least and largest shift, so that whole numbers of 64 bits hold every product."""
 _CUBIC, _CUBIC_REACH = -0.75, 2
 # Root mean square that a map is quantised to, where it is not zero: rounding adds 1 % of energy.
 _MAP_LEVEL = 3.0
@@ -53,8 +63,8 @@ class Residual:
         """Return the residual with these stored values for one unit of the map."""
         largest = max(scales)
         exponent = int(np.ceil(np.log2(largest))) if largest > 0 else 0
-        shift = min(max(_SCALE_BITS - exponent, -_UNIT_BITS + 1), _MAX_SHIFT)
-        whole = tuple(min(round(scale * 2.0**shift), 1 << _SCALE_BITS) for scale in scales)
+        shift = min(max(_SCALE_BITS - exponent, SHIFT_LIMITS[0]), SHIFT_LIMITS[1])
+        whole = tuple(min(round(scale * 2.0**shift), MAX_SCALE) for scale in scales)
         return cls(map=small, scales=whole, shift=shift)
 
 
