@@ -27,13 +27,20 @@ class FitConfig:
     steps, batch_size, learning_rate, weight_decay
         Of AdamW; the rate falls to 3 % along a cosine.
     psnr_db, ssim
-        What every residual is held to; the first quarter of the steps begins 4 dB louder.
+        What every residual is held to.
     large_share
         Of the images drawn, those with a long side of at least 384.
     per_collection
         Most images taken from one folder of small images.
     moved_share
         Of the copies, those that are read turned and magnified, as before synchronisation.
+    informed
+        Codewords fit the host, as the embedder chooses them; else they are drawn at random, which is
+        the easier way to begin.
+    early_db
+        How much louder the first quarter of the steps begins.
+    first_strength
+        Of the distortions; it reaches 1 after a third of the steps.
     validation_every
         Steps between two looks at the validation images; state is saved then.
     threads
@@ -52,6 +59,9 @@ class FitConfig:
     large_share: float = 0.72
     per_collection: int = 150
     moved_share: float = 0.25
+    informed: bool = False
+    early_db: float = 4.0
+    first_strength: float = 0.3
     validation_every: int = 250
     threads: int = 1
     bfloat16: bool = True
@@ -84,6 +94,8 @@ class WatermarkConfig:
         Whether commands take this model when none is named.
     network, train
         Tables of the file.
+    initial
+        Id of a model of this method in the output folder to start from; empty: drawn from the seed.
     """
 
     id: str
@@ -95,6 +107,7 @@ class WatermarkConfig:
     default: bool
     network: NetworkConfig
     train: FitConfig
+    initial: str = ""
 
 
 _Table = TypeVar("_Table", NetworkConfig, FitConfig)
@@ -134,7 +147,10 @@ def read_config(path: Path) -> WatermarkConfig:
         raise ConfigurationError(f"{path}: texts are missing: {', '.join(missing)}")
     if values["method"] != METHOD or not is_model_id(values["id"]):
         raise ConfigurationError(f"{path}: method is {METHOD}, id is a model id")
-    unknown = set(values) - {*_TEXTS, "default", "network", "train"}
+    initial = values.get("initial", "")
+    if not isinstance(initial, str) or (initial and not is_model_id(initial)):
+        raise ConfigurationError(f"{path}: initial is a model id")
+    unknown = set(values) - {*_TEXTS, "default", "initial", "network", "train"}
     if unknown:
         raise ConfigurationError(f"{path}: unknown settings: {', '.join(sorted(unknown))}")
     return WatermarkConfig(
@@ -142,4 +158,5 @@ def read_config(path: Path) -> WatermarkConfig:
         default=values.get("default") is True,
         network=_table(NetworkConfig, values.get("network", {}), name="network"),
         train=_table(FitConfig, values.get("train", {}), name="train"),
+        initial=initial,
     )

@@ -15,6 +15,7 @@ from medseal.protection.watermark.frame import (
     Plane,
     copy_maps,
     host_maps,
+    host_views,
     resample,
     visibility,
     working_shape,
@@ -39,10 +40,10 @@ _SMALL_SIDE = 384
 # Mean over deviation of the coded bits, as the reader hears them, from which the code is sure.
 _LEAST_MARGIN = 0.8
 # Steps that settle the amplitude, each with rounded values; close enough; least and most factor.
-_STEPS = 8
-_CLOSE = 0.01
+_STEPS = 6
+_CLOSE = 0.02
 _FACTOR_LIMITS = (0.2, 4.0)
-_SHRINK = 0.97
+_SHRINK = 0.985
 _MAX_SHRINKS = 60
 _TINY = 1e-12
 
@@ -90,6 +91,17 @@ class _Cover:
         stored = amplitude * self.levels.level
         return Residual.of(self.map, [stored * share for share in self.shares])
 
+    def approximate(self, amplitude: float) -> list[Plane]:
+        """Return about what each sample changes by, in levels: rounded, but not clipped."""
+        changes = []
+        for share in self.shares:
+            if self.frame.dtype.kind == "f":
+                changes.append(self.unit * np.float32(amplitude * share))
+            else:
+                stored = np.rint(self.unit * np.float32(amplitude * share * self.levels.level))
+                changes.append(stored * np.float32(1 / self.levels.level))
+        return changes
+
     def marked(self, amplitude: float) -> StoredValues:
         """Return the frame with the mark added."""
         result = self.frame.copy()
@@ -122,18 +134,17 @@ def _shares(frame: StoredValues, levels: Levels, unit: Plane) -> tuple[float, ..
     return tuple(share / brightness for share in raw)
 
 
-def _distortion(cover: _Cover, marked: StoredValues) -> tuple[float, float]:
+def _distortion(
+    cover: _Cover, planes: Sequence[Plane], changes: Sequence[Plane], *, stride: int
+) -> tuple[float, float]:
     """Return mean squared error in squared levels, and structural similarity, the least of all."""
-    levels = cover.levels
-    changes = levels.changes(cover.frame, marked)
     error = sum(float(np.mean(change * change, dtype=np.float64)) for change in changes)
-    planes = levels.sample_planes(cover.frame)
-    each = [similarity(plane, change) for plane, change in zip(planes, changes, strict=True)]
+    pairs = list(zip(planes, changes, strict=True))
+    each = [similarity(plane, change, stride=stride) for plane, change in pairs]
     alike = sum(each) / len(each)
     if len(changes) > 1:
-        brightness = _weighted(planes), _weighted(changes)
-        alike = min(alike, similarity(*brightness))
-    return error / levels.counted_samples, alike
+        alike = min(alike, similarity(_weighted(planes), _weighted(changes), stride=stride))
+    return error / cover.levels.counted_samples, alike
 
 
 def _weighted(planes: Sequence[Plane]) -> Plane:
@@ -142,33 +153,34 @@ def _weighted(planes: Sequence[Plane]) -> Plane:
 
 
 def _settled(cover: _Cover, *, allowed_error: float, least_similarity: float) -> float:
-    """Return the largest amplitude that keeps both limits after rounding; 0 if there is none."""
-    spread = sum(share * share for share in cover.shares) / cover.levels.counted_samples
+    """Return the largest amplitude that keeps both limits after rounding; 0 if there is none.
+
+    1. An estimate from every second place. 2. The least step down from there that keeps both.
+    """
+    levels = cover.levels
+    planes = levels.sample_planes(cover.frame)
+    spread = sum(share * share for share in cover.shares) / levels.counted_samples
     energy = float(np.mean(cover.unit * cover.unit, dtype=np.float64)) * spread
     if energy <= 0:
         return 0.0
-    amplitude, best = float(np.sqrt(allowed_error / energy)), 0.0
+    # 1.
+    amplitude = float(np.sqrt(allowed_error / energy))
     for _ in range(_STEPS):
-        error, alike = _distortion(cover, cover.marked(amplitude))
+        changes = cover.approximate(amplitude)
+        error, alike = _distortion(cover, planes, changes, stride=2)
         room = min(
             allowed_error / max(error, _TINY), (1 - least_similarity) / max(1 - alike, _TINY)
         )
-        if room >= 1:
-            best = max(best, amplitude)
-            if room < 1 + _CLOSE:
-                break
-        factor = float(np.sqrt(room)) * (1 - _CLOSE / 8)
-        amplitude *= min(max(factor, _FACTOR_LIMITS[0]), _FACTOR_LIMITS[1])
-    return best or _shrunk(cover, amplitude, allowed_error, least_similarity)
-
-
-def _shrunk(cover: _Cover, amplitude: float, allowed_error: float, least: float) -> float:
-    """Return the first smaller amplitude that keeps both limits: rounding can move in jumps."""
+        amplitude *= min(max(float(np.sqrt(room)), _FACTOR_LIMITS[0]), _FACTOR_LIMITS[1])
+        if abs(room - 1) < _CLOSE:
+            break
+    # 2.
     for _ in range(_MAX_SHRINKS):
-        amplitude *= _SHRINK
-        error, alike = _distortion(cover, cover.marked(amplitude))
-        if error <= allowed_error and alike >= least:
+        changes = levels.changes(cover.frame, cover.marked(amplitude))
+        error, alike = _distortion(cover, planes, changes, stride=1)
+        if error <= allowed_error and alike >= least_similarity:
             return amplitude
+        amplitude *= _SHRINK
     return 0.0
 
 
@@ -191,7 +203,9 @@ def _cover(
     networks, keyed = inference.load(), pattern(key)
     plane = levels.plane(frame)
     shape = working_shape(*plane.shape)
-    coded = encode(payload, key, _heard(networks, keyed, plane))
+    views = host_views(resample(plane, shape))
+    heard = keyed.heard(networks.estimate(copy_maps(view)) for view in views)
+    coded = encode(payload, key, heard)
     residual = networks.residual(host_maps(plane, shape), repeated(keyed.tile(coded), shape))
     small = quantised(residual)
     unit = native(small, (plane.shape[0], plane.shape[1]))

@@ -54,6 +54,8 @@ _ALL = tuple((turns, mirrored) for mirrored in (False, True) for turns in range(
 _MAX_LOG_LIKELIHOOD = 30.0
 # Turned copies are taken from a frame of twice the size: a shrunken one is enlarged again.
 _FINE_SIDE = 2 * FRAME_SIDE
+# Smaller frames that a copy is heard in too: parts that were magnified have their scale there.
+_FRAME_SIZES = (0.6,)
 _CELL = 8
 _TINY = 1e-12
 
@@ -198,19 +200,27 @@ def _turned(plane: Plane, estimate: Plane, keyed: Pattern) -> Iterator[_Heard]:
     """Yield what is heard of a copy at its likeliest turns and scales."""
     fine = plane
     if max(plane.shape) > _FINE_SIDE:
-        ratio = _FINE_SIDE / max(plane.shape)
-        fine = resample(
-            plane, (max(round(plane.shape[0] * ratio), 1), round(plane.shape[1] * ratio))
-        )
+        fine = _smaller(plane, _FINE_SIDE / max(plane.shape))
     coarse = resample(plane, (estimate.shape[0], estimate.shape[1]))
-    for placement in placements(estimate, keyed, count=_PLACEMENTS):
-        enlarges = np.linalg.det(placement.matrix) ** 2 >= 1
+    heard = [(estimate, 1.0)]
+    for size in _FRAME_SIZES:
+        frame = _smaller(coarse, size)
+        heard.append(
+            (inference.load().estimate(copy_maps(frame)), frame.shape[1] / coarse.shape[1])
+        )
+    for placement in placements(heard, keyed, count=_PLACEMENTS):
+        enlarges = abs(np.linalg.det(placement.matrix)) >= 1
         source = coarse if enlarges else fine
         ratios = np.array([source.shape[1] / coarse.shape[1], source.shape[0] / coarse.shape[0]])
         scaled = Placement(matrix=placement.matrix * ratios[:, None], score=placement.score)
         levels, inside = rectified(source, scaled)
-        heard = inference.load().estimate(copy_maps(levels)) * inside
-        yield _Heard(estimate=np.asarray(heard, np.float32), placement=placement)
+        again = inference.load().estimate(copy_maps(levels)) * inside
+        yield _Heard(estimate=np.asarray(again, np.float32), placement=placement)
+
+
+def _smaller(plane: Plane, factor: float) -> Plane:
+    rows, columns = (max(2 * round(side * factor / 2), 2) for side in plane.shape)
+    return resample(plane, (rows, columns))
 
 
 def _origin(estimate: Plane) -> Position:

@@ -27,32 +27,40 @@ def _square(plane: Plane) -> Plane:
     return np.asarray(cv2.blur(plane, (side, side)), np.float32)
 
 
-def _mean_similarity(cover: Plane, change: Plane, *, window: Callable[[Plane], Plane]) -> float:
+def _mean_similarity(
+    cover: Plane, change: Plane, *, window: Callable[[Plane], Plane], stride: int
+) -> float:
     """Return the mean index over the places that the larger window covers whole.
 
     With y = x + d: var y = var x + 2 cov(x, d) + var d and cov(x, y) = var x + cov(x, d), so that
     single precision does not lose the small difference.
     """
+    inner = slice(_GAUSSIAN_RADIUS, -_GAUSSIAN_RADIUS, stride)
+
+    def local(values: Plane) -> Plane:
+        return window(values)[inner, inner]
+
     centred = cover - _MIDDLE
-    mean, moved = window(centred), window(change)
-    variance = window(centred * centred) - mean * mean
-    shared = window(centred * change) - mean * moved
-    spread = window(change * change) - moved * moved
+    mean, moved = local(centred), local(change)
+    variance = local(centred * centred) - mean * mean
+    shared = local(centred * change) - mean * moved
+    spread = local(change * change) - moved * moved
     first = mean + _MIDDLE
     second = first + moved
     luminance = (2 * first * second + _C1) / (first * first + second * second + _C1)
     structure = (2 * (variance + shared) + _C2) / (2 * (variance + shared) + spread + _C2)
-    inner = slice(_GAUSSIAN_RADIUS, -_GAUSSIAN_RADIUS)
-    return float((luminance * structure)[inner, inner].mean(dtype=np.float64))
+    return float((luminance * structure).mean(dtype=np.float64))
 
 
-def similarity(cover: Plane, change: Plane) -> float:
+def similarity(cover: Plane, change: Plane, *, stride: int = 1) -> float:
     """Return the structural similarity of a plane and the plane plus `change`.
 
     Parameters
     ----------
     cover, change
         (rows, columns), levels on a scale where the value range is 255; at least 11 x 11.
+    stride
+        Rows and columns from one place that is looked at to the next; 1 gives the index itself.
 
     Returns
     -------
@@ -70,7 +78,10 @@ def similarity(cover: Plane, change: Plane) -> float:
         rows = slice(start - _GAUSSIAN_RADIUS, stop + _GAUSSIAN_RADIUS)
         part, moved = cover[rows], change[rows]
         totals += (stop - start) * np.array(
-            [_mean_similarity(part, moved, window=window) for window in (_gaussian, _square)]
+            [
+                _mean_similarity(part, moved, window=window, stride=stride)
+                for window in (_gaussian, _square)
+            ]
         )
         count += stop - start
     return float((totals / max(count, 1)).min())

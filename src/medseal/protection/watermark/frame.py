@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from medseal.protection.attacks import compression, grey_values
+
 __all__ = [
     "FRAME_SIDE",
     "LEAST_ENERGY",
@@ -16,6 +18,7 @@ __all__ = [
     "copy_channels",
     "copy_maps",
     "host_maps",
+    "host_views",
     "resample",
     "visibility",
     "working_shape",
@@ -33,6 +36,8 @@ _SIMILARITY_ENERGY = 29.26
 # Native deviation (levels) below which a place is air, and over which the mark sets in.
 _FLAT, _RAMP = 0.25, 0.5
 LEAST_ENERGY = 0.05
+# What the rough view of a cover image has gone through.
+_ROUGH_CONTRAST, _ROUGH_QUALITY = 1.15, 60
 # A tenth of what an image without texture leaves: nowhere is exactly nothing to be had.
 _LEAST_ROOM = 0.03
 
@@ -107,6 +112,16 @@ def copy_maps(frame: Plane) -> NDArray[np.float32]:
         (4, rows, columns), see `copy_channels`.
     """
     return np.stack(copy_channels(*_local(frame), log=np.log, sqrt=np.sqrt)).astype(np.float32)
+
+
+def host_views(frame: Plane) -> tuple[Plane, Plane]:
+    """Return a cover image as it is, and roughly treated, both in the working frame.
+
+    A codeword that fits what is heard in both is helped by what survives of the host, not only by
+    the faint detail of dark places that the first compression takes away.
+    """
+    rough = grey_values.contrast(frame, factor=_ROUGH_CONTRAST)
+    return frame, compression.jpeg(np.clip(rough, 0, 255), quality=_ROUGH_QUALITY)
 
 
 def visibility(plane: Plane) -> tuple[Plane, Plane]:

@@ -1,5 +1,6 @@
 """The keyed periodic pattern that carries the mark: which wave of the tile bears which bit."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +22,7 @@ SYNC_WAVES = 28
 # Of the energy of the pattern.
 _SYNC_SHARE = 0.2
 _CACHED_KEYS = 8
+_TINY = 1e-12
 
 Plane = NDArray[np.float32]
 
@@ -102,6 +104,17 @@ class Pattern:
         spectrum = np.fft.fft2(tile)[self.waves[:, 0], self.waves[:, 1]] / TILE**2
         heard = np.concatenate([spectrum.real, spectrum.imag]) * self.signs
         return np.asarray(np.bincount(self.bit_of, heard, CODED_BITS), np.float64)
+
+    def heard(self, estimates: Iterable[NDArray[np.floating]]) -> NDArray[np.float64]:
+        """Return what is heard of each coded bit in several estimates together: (808,).
+
+        Every one counts alike, however loud it is.
+        """
+        total = np.zeros(CODED_BITS)
+        for estimate in estimates:
+            sums = self.sums(fold(estimate))
+            total += sums / (np.sqrt(np.mean(sums**2)) + _TINY)
+        return total
 
 
 def _set(

@@ -123,7 +123,10 @@ def _enlarged(small: NDArray[np.int8], shape: tuple[int, int], rows: slice) -> N
 def native(small: NDArray[np.int8], shape: tuple[int, int]) -> Plane:
     """Return a map in its native size, in units of the map."""
     unit = np.float32(2.0**-_UNIT_BITS)
-    return np.concatenate([_enlarged(small, shape, rows) * unit for rows in _strips(shape[0])])
+    result = np.empty(shape, np.float32)
+    for rows in _strips(shape[0]):
+        np.multiply(_enlarged(small, shape, rows), unit, out=result[rows])
+    return result
 
 
 def _strips(rows: int) -> Iterator[slice]:

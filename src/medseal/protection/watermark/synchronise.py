@@ -5,13 +5,14 @@ have them turned, magnified copies have them nearer to the centre. In logarithm 
 angle both are shifts, so that one sum of shifted pictures tries all turns and scales at once.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.protection.watermark.frame import Plane
+from medseal.protection.watermark.frame import FRAME_SIDE, Plane
 from medseal.protection.watermark.pattern import TILE, Pattern, fold
 
 __all__ = ["Placement", "Position", "placements", "positions", "rectified"]
@@ -31,9 +32,13 @@ _SMOOTHING = 0.8
 _COARSE = 10
 _APART = 2
 _LEAST_WAVES = 10
-# Refinement: first step, rounds of halving, rounds in which only turn and scale move.
-_FIRST_STEP, _ROUNDS, _RIGID_ROUNDS = 0.006, 5, 2
+# Refinement: places of the spectrum that a peak is looked for in, then step and rounds of halving.
+_REACHES = (3, 2, 2)
+_FIRST_STEP, _ROUNDS = 0.004, 5
 _GAIN_TO_GO_ON = 1.0005
+# Side of the finely sampled spectrum for a frame of the usual size.
+_FINE_SPECTRUM = 1024
+_LEAST_DETERMINANT = 0.05
 _LARGEST_SIDE = 640
 _WHOLE = 0.99
 
@@ -77,8 +82,7 @@ class Position:
 
 
 def _whitened(estimate: Plane) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the power spectrum by its surroundings, centred, and the estimate with them divided
-    out."""
+    """Return the power spectrum by its surroundings, centred, and the estimate evened out by them."""
     rows, columns = estimate.shape
     size = max(_SPECTRUM, 2 ** int(np.ceil(np.log2(max(rows, columns)))))
     spectrum = np.fft.rfft2(estimate - estimate.mean(), (size, size))
@@ -137,43 +141,104 @@ def _coarse(
 
 
 class _Waves:
-    """The waves of the synchronisation, listened to at exact frequencies in a whitened estimate."""
+    """The waves of the synchronisation, listened to in one estimate."""
 
-    def __init__(self, even: NDArray[np.float32], waves: NDArray[np.float64]) -> None:
-        rows, columns = even.shape
-        self._even = even
-        self._waves = waves[:, ::-1]  # horizontal first, as in matrices
-        self._down = (np.arange(rows) - rows / 2).astype(np.float32)
-        self._across = (np.arange(columns) - columns / 2).astype(np.float32)
-        self._energy = float(np.sum(even * even)) + 1e-12
+    def __init__(self, estimate: Plane, waves: NDArray[np.float64]) -> None:
+        self.relative, even = _whitened(estimate)
+        self.waves = waves
+        size = _FINE_SPECTRUM * max(even.shape) // FRAME_SIDE
+        spectrum = np.fft.rfft2(even, (size, size))
+        energy = float(np.sum(even * even)) + 1e-12
+        power = (spectrum.real**2 + spectrum.imag**2) * (1 / energy)
+        self._power = np.minimum(power, _LOUDEST * 3).astype(np.float32)
+
+    def coarse(self) -> list[NDArray[np.float64]]:
+        """Return the likeliest turns and scales, by exact score."""
+        polar = _log_polar(self.relative)
+        pairs = [
+            pair
+            for mirrored in (False, True)
+            for pair in _coarse(polar, self.waves, mirrored=mirrored)
+        ]
+        pairs.sort(key=lambda pair: -pair[0])
+        return [matrix for _, matrix in pairs[:_COARSE]]
 
     def score(self, matrix: NDArray[np.float64]) -> float:
-        """Return the mean power of the waves in units of the noise, each cut at 36."""
-        waves = self._waves @ np.linalg.inv(matrix)
-        down = (-2 * np.pi) * np.outer(waves[:, 1], self._down).astype(np.float32)
-        across = (-2 * np.pi) * np.outer(waves[:, 0], self._across).astype(np.float32)
-        real = np.cos(down) @ self._even
-        imaginary = np.sin(down) @ self._even
-        cosine, sine = np.cos(across), np.sin(across)
-        first = np.einsum("ij,ij->i", real, cosine) - np.einsum("ij,ij->i", imaginary, sine)
-        second = np.einsum("ij,ij->i", real, sine) + np.einsum("ij,ij->i", imaginary, cosine)
-        power = (first**2 + second**2) / self._energy
-        return float(np.minimum(power, _LOUDEST * 3).mean())
+        """Return the mean power of the waves in units of the noise, each cut."""
+        size = self._power.shape[0]
+        places = self.waves[:, ::-1] @ np.linalg.inv(matrix) * size
+        # The left half of the spectrum of a real plane mirrors the right one.
+        places = places * np.where(places[:, :1] < 0, -1, 1)
+        corner = np.floor(places).astype(np.intp)
+        across, down = (places - corner).T
+        column, row = np.minimum(corner[:, 0], size // 2 - 1), corner[:, 1]
+        power = self._power
+        upper = power[row % size, column] * (1 - across) + power[row % size, column + 1] * across
+        lower = power[(row + 1) % size, column] * (1 - across)
+        lower += power[(row + 1) % size, column + 1] * across
+        return float(np.mean(upper * (1 - down) + lower * down))
 
     def refined(self, matrix: NDArray[np.float64]) -> Placement:
-        """Return the placement near a matrix where the waves are heard best."""
-        best, step = self.score(matrix), _FIRST_STEP
-        for round_index in range(_ROUNDS):
-            for change in _CHANGES[: 2 if round_index < _RIGID_ROUNDS else 4]:
+        """Return the placement near a matrix where the waves are heard best.
+
+        1. The peaks of the spectrum beside the expected places are fitted. 2. Small changes of
+        scale, angle, aspect and shear are kept as long as they help.
+        """
+        # 1.
+        best = self.score(matrix)
+        for reach in _REACHES:
+            fitted = self._fitted(matrix, reach)
+            if fitted is None:
+                break
+            score = self.score(fitted)
+            if score > best:
+                best, matrix = score, fitted
+        # 2.
+        step = _FIRST_STEP
+        for _ in range(_ROUNDS):
+            for change in _CHANGES:
                 while True:
                     tried = [(np.eye(2) + sign * step * change) @ matrix for sign in (1, -1)]
                     scores = [self.score(each) for each in tried]
                     if max(scores) <= best * _GAIN_TO_GO_ON:
                         break
-                    best = max(scores)
-                    matrix = tried[int(np.argmax(scores))]
+                    best, matrix = max(scores), tried[int(np.argmax(scores))]
             step /= 2
         return Placement(matrix=matrix, score=best)
+
+    def _fitted(self, matrix: NDArray[np.float64], reach: int) -> NDArray[np.float64] | None:
+        """Return the matrix that leads the waves to the peaks within `reach` of where it does."""
+        size = self.relative.shape[0]
+        expected = self.waves[:, ::-1] @ np.linalg.inv(matrix)
+        bins = np.rint(expected * size).astype(int) + size // 2
+        offsets = np.arange(-reach, reach + 1)
+        inside = ((bins > reach + 1) & (bins < size - reach - 2)).all(axis=1)
+        if inside.sum() < _LEAST_WAVES:
+            return None
+        bins = bins[inside]
+        around = self.relative[
+            (bins[:, 1, None] + offsets)[:, :, None], (bins[:, 0, None] + offsets)[:, None, :]
+        ]
+        flat = around.reshape(len(bins), -1).argmax(axis=1)
+        down, across = np.divmod(flat, offsets.size)
+        peak = np.stack([across, down], axis=1) - reach + bins
+        found = np.stack([self._top(peak, axis) for axis in (0, 1)], axis=1)
+        loud = np.maximum(self.relative[peak[:, 1], peak[:, 0]] - 1, 0)[:, None]
+        waves = self.waves[inside, ::-1]
+        solved, *_ = np.linalg.lstsq(waves * loud, (found - size // 2) / size * loud, rcond=None)
+        if abs(np.linalg.det(solved)) < _LEAST_DETERMINANT:
+            return None
+        return np.asarray(np.linalg.inv(solved))
+
+    def _top(self, peak: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
+        """Return the top of the parabola through a peak and its neighbours along an axis."""
+        step = np.array([1, 0]) if axis == 0 else np.array([0, 1])
+        before, here, after = (
+            self.relative[place[:, 1], place[:, 0]].astype(np.float64)
+            for place in (peak - step, peak, peak + step)
+        )
+        bend = np.minimum(before - 2 * here + after, -1e-6)
+        return peak[:, axis] + np.clip((before - after) / (2 * bend), -0.5, 0.5)
 
 
 # Small changes of scale, of angle, of aspect and of shear.
@@ -183,29 +248,32 @@ _CHANGES = tuple(
 )
 
 
-def placements(estimate: Plane, pattern: Pattern, *, count: int) -> list[Placement]:
-    """Return the likeliest turns and scales of a copy.
+def placements(
+    estimates: Sequence[tuple[Plane, float]], pattern: Pattern, *, count: int
+) -> Iterator[Placement]:
+    """Yield the likeliest turns and scales of a copy, refined one by one.
 
     Parameters
     ----------
-    estimate
-        (rows, columns), what the extraction network hears in the copy's working frame.
+    estimates
+        What the extraction network hears in the copy's working frame, (rows, columns) each, and
+        the size of that frame against the first one: a magnified copy is heard best in a smaller
+        frame.
     pattern
         Of the key.
     count
-        How many, the likeliest first.
+        How many, the likeliest first. Each leads to the first frame.
     """
-    relative, even = _whitened(estimate)
-    polar = _log_polar(relative)
-    waves = pattern.sync_frequencies
-    coarse = [
-        pair for mirrored in (False, True) for pair in _coarse(polar, waves, mirrored=mirrored)
+    heard = [(_Waves(estimate, pattern.sync_frequencies), size) for estimate, size in estimates]
+    scored = [
+        (waves.score(matrix), waves, matrix, size)
+        for waves, size in heard
+        for matrix in waves.coarse()
     ]
-    coarse.sort(key=lambda pair: -pair[0])
-    listened = _Waves(even, waves)
-    scored = sorted(coarse[:_COARSE], key=lambda pair: -listened.score(pair[1]))
-    refined = [listened.refined(matrix) for _, matrix in scored[: 2 * count]]
-    return sorted(refined, key=lambda placement: -placement.score)[:count]
+    scored.sort(key=lambda one: -one[0])
+    for _, waves, matrix, size in scored[:count]:
+        placement = waves.refined(matrix)
+        yield Placement(matrix=placement.matrix / size, score=placement.score)
 
 
 def rectified(frame: Plane, placement: Placement) -> tuple[Plane, Plane]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,15 +22,21 @@ from medseal.protection.watermark.config import FitConfig, WatermarkConfig, read
 from medseal.protection.watermark.differentiable import (
     copy_maps_of,
     distorted,
+    plane_of,
     resampled,
     tensor_of,
     whole_levels,
 )
-from medseal.protection.watermark.frame import host_maps, working_shape
+from medseal.protection.watermark.frame import host_maps, host_views, resample, working_shape
 from medseal.protection.watermark.losses import bit_loss, within_limits
 from medseal.protection.watermark.networks import EmbeddingNetwork, ExtractionNetwork
-from medseal.protection.watermark.pattern import pattern, repeated
-from medseal.protection.watermark.payload import CODED_BITS, KEY_BYTES
+from medseal.protection.watermark.pattern import Pattern, pattern, repeated
+from medseal.protection.watermark.payload import (
+    CODED_BITS,
+    KEY_BYTES,
+    PAYLOAD_BYTES,
+    encode,
+)
 from medseal.protection.watermark.samples import Sample, Samples, draw, read_samples
 from medseal.weights import Card
 from medseal.weights.card import TomlValue
@@ -49,9 +56,7 @@ LOG_NAME = "log.jsonl"
 _LOGGER = logging.getLogger("medseal.train")
 _WARM_UP_STEPS = 30
 _LAST_RATE = 0.03
-_EARLY_DB = 4.0
 _EARLY_SHARE = 0.25
-_FIRST_STRENGTH = 0.3
 _STRENGTH_SHARE = 0.35
 _VALIDATION_IMAGES = 24
 # Of the copies that are moved, those that are turned by any angle.
@@ -104,7 +109,7 @@ def _half_precision(config: FitConfig) -> AbstractContextManager[Any]:
 
 def _limits(config: FitConfig, step: int) -> tuple[float, float]:
     """Return decibels and similarity of a step: louder at first, so that it learns at all."""
-    early = max(0.0, 1 - step / (_EARLY_SHARE * config.steps)) * _EARLY_DB
+    early = max(0.0, 1 - step / (_EARLY_SHARE * config.steps)) * config.early_db
     return config.psnr_db - early, 1 - (1 - config.ssim) * 10 ** (early / 10)
 
 
@@ -133,13 +138,27 @@ def _warped(frame: Tensor, matrix: Any, mode: str) -> Tensor:
     return functional.grid_sample(frame, grid, mode=mode, align_corners=False)
 
 
+def _codeword(
+    pair: _Pair, sample: Sample, keyed: Pattern, config: FitConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return random coded bits, or the codeword of a random payload that fits the host."""
+    if not config.informed:
+        return rng.integers(0, 2, CODED_BITS).astype(np.uint8)
+    views = host_views(resample(sample.plane, sample.shape))
+    with torch.no_grad(), _half_precision(config):
+        estimates = [
+            plane_of(pair.extraction(copy_maps_of(tensor_of(view))).float()) for view in views
+        ]
+    return encode(rng.bytes(PAYLOAD_BYTES), rng.bytes(KEY_BYTES), keyed.heard(estimates))
+
+
 def _step_loss(
     pair: _Pair, sample: Sample, config: FitConfig, step: int, rng: np.random.Generator
 ) -> tuple[Tensor, float]:
     """Return the loss of one image: mark, distort, read."""
     keyed = pattern(rng.bytes(KEY_BYTES))
-    coded = rng.integers(0, 2, CODED_BITS).astype(np.uint8)
-    strength = min(1.0, _FIRST_STRENGTH + step / (_STRENGTH_SHARE * config.steps))
+    coded = _codeword(pair, sample, keyed, config, rng)
+    strength = min(1.0, config.first_strength + step / (_STRENGTH_SHARE * config.steps))
     with _half_precision(config):
         copy = pair.marked(sample, keyed.tile(coded), _limits(config, step))
     copy = distorted(copy, random_distortion(rng, strength=strength))
@@ -272,8 +291,13 @@ def train_watermark(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
     samples = read_samples(data_dir, per_collection=fit.per_collection, seed=fit.seed)
     # How often the state is saved changes no result.
     settings = asdict(config.network) | asdict(fit) | {"validation_every": 0, "threads": 0}
-    text = json.dumps([settings, samples.digest], sort_keys=True)
     pair = _Pair(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    initial = ""
+    if config.initial:
+        card, tensors = weights.load_folder(output_dir / config.initial)
+        pair.load_state_dict({name: torch.from_numpy(np.array(t)) for name, t in tensors.items()})
+        initial = str(card.sha256)
+    text = json.dumps([settings, samples.digest, initial], sort_keys=True)
     digest = str(Digest.plain(text.encode()))
     rows = _fit(pair, samples, fit, run_folder, run_digest=digest)
     evaluation: dict[str, TomlValue] = {
@@ -292,6 +316,7 @@ def train_watermark(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
         network=asdict(config.network),
         training=asdict(fit)
         | {"images": len(samples.large) + len(samples.small), "data_digest": samples.digest}
+        | {"initial": initial}
         | {"seconds": round(sum(row.seconds for row in rows))},
         metrics=evaluation,
     )
