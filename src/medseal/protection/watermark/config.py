@@ -35,8 +35,8 @@ class FitConfig:
     moved_share
         Of the copies, those that are read turned and magnified, as before synchronisation.
     informed
-        Codewords fit the host, as the embedder chooses them; else they are drawn at random, which is
-        the easier way to begin.
+        Codewords fit the host, as the embedder chooses them; else they are drawn at random, which
+        is the easier way to begin.
     early_db
         How much louder the first quarter of the steps begins.
     first_strength
