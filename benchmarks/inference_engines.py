@@ -6,22 +6,24 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import openvino
 import torch
 from numpy.typing import NDArray
-from openvino import opset13 as ops
 
 from medseal.classification.classifier import Classifier
 from medseal.classification.exported import Engine, Precision
 from medseal.classification.fit import channels_last, to_batch
 from medseal.classification.onnx_graph import quantised, serialised, to_onnx
 from medseal.classification.runtime import logits_of_network
+from medseal.weights.engine import load_openvino
 
 __all__ = ["fastest", "limits", "measure_network", "networks_of", "operations_of"]
 
 # Matrix products: rows as of a convolution over 28 x 28 places, and a chain of four.
 _ROWS, _SIDE, _CHAIN = 256, 512, 4
 _PICOSECONDS = 1e12
+
+openvino = load_openvino()
+ops = openvino.opset13
 
 
 def fastest(action: Callable[[], Any], *, seconds: float) -> float:
@@ -54,7 +56,7 @@ def _rounded(values: Any, low: float, high: float, levels: int) -> Any:
     return ops.fake_quantize(values, *bounds, levels)
 
 
-def _chain(int8: bool) -> openvino.Model:
+def _chain(int8: bool) -> Any:
     """Return four matrix products with a ReLU after each, in 8 bits or as the hint says."""
     first = ops.parameter([_ROWS, _SIDE], np.float32)
     values: Any = first

@@ -360,12 +360,46 @@ def test_without_the_extra_a_command_says_what_to_install(arguments: list[str]) 
     assert "medseal[learn]" in finished.stderr
 
 
+# What a plain `pip install medseal` brings none of.
+_EXTRAS = ("torch", "sklearn", "skimage", "matplotlib", "onnxruntime", "simplejpeg", "onnx", "nncf")
+
+
+def test_release_and_verify_need_no_extra(
+    tmp_path: Path, ct_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDSEAL_PASSPHRASE", "correct horse")
+    script = (
+        f"import sys\nsys.modules.update(dict.fromkeys({_EXTRAS!r}))\n"
+        "from io import StringIO\n"
+        "from contextlib import redirect_stdout\n"
+        "from json import loads\n"
+        "from medseal.cli import main\n"
+        "def run(*words):\n"
+        "    with redirect_stdout(StringIO()) as out:\n"
+        "        try:\n            main([*words, '--json'])\n"
+        "        except SystemExit as end:\n"
+        "            if end.code:\n                raise\n"
+        "    return loads(out.getvalue())\n"
+        "run('init')\n"
+        f"image_id = run('seal', {str(ct_file)!r})['image_id']\n"
+        "release_id = run('release', image_id, '--to', 'x', '--output', 'copy.dcm')['release_id']\n"
+        "run('verify', 'copy.dcm')\n"
+        "assert run('watermark', 'extract', 'copy.dcm')['payload'] == release_id\n"
+    )
+    # The command is a constant of this file.
+    finished = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
 def test_help_and_import_load_neither_numpy_nor_torch() -> None:
     script = (
         "import sys, medseal\n"
         "from medseal.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'torch', 'web3', 'pydicom', 'sqlalchemy', 'rich'} & set(sys.modules)\n"
+        "heavy = {'numpy', 'torch', 'web3', 'pydicom', 'sqlalchemy', 'rich', 'cv2', 'openvino'}\n"
+        "heavy &= set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)\n"
     )
     # The command is a constant of this file.

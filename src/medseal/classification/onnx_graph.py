@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from medseal.classification.classifier import Classifier
 from medseal.classification.exported import MAX_MODEL_BYTES
 from medseal.errors import ConfigurationError, WeightsError
+from medseal.weights.engine import without_telemetry
 
 if TYPE_CHECKING:
     import onnx
@@ -141,6 +142,7 @@ def quantised(graph: "onnx.ModelProto", images: NDArray[np.uint8] | None) -> "on
     """
     if images is None or len(images) == 0:
         raise ConfigurationError("int8 needs training images to fit its scales on")
+    without_telemetry()
     try:
         import nncf  # noqa: PLC0415  # optional
     except ImportError as error:

@@ -22,6 +22,7 @@ from medseal.classification.exported import (
 from medseal.errors import ConfigurationError, ModelMismatchError, WeightsError
 from medseal.imaging.preprocess import PreprocessConfig
 from medseal.weights import is_model_id
+from medseal.weights.engine import load_openvino
 
 __all__ = [
     "Runtime",
@@ -204,8 +205,7 @@ def logits_of_network(
 
 
 def _openvino(network: bytes, shape: tuple[int, ...], *, hint: str, threads: int) -> Logits:
-    import openvino  # noqa: PLC0415  # only where it is wanted
-
+    openvino = load_openvino()
     core = openvino.Core()
     model = core.read_model(network, b"")
     model.reshape([1, *shape])

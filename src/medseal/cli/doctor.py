@@ -14,16 +14,16 @@ from medseal.imaging.codecs import supported_transfer_syntaxes
 from medseal.pipeline.workspace import Workspace
 
 SOME_FAILED = 1
-# Module to what needs it, and the extra that brings it.
-_OPTIONAL = {
-    "torch": ("training, and classification without an exported model, need it", "learn"),
-    "cv2": ("classify, train and evaluate need it", "learn"),
-    "sklearn": ("training the linear SVM needs it", "learn"),
-    "skimage": ("the linear SVM needs it", "learn"),
-    "openvino": ("the fastest runtime for exported models", "runtime"),
-    "onnxruntime": ("the runtime for exported models where OpenVINO is missing", "runtime"),
-    "simplejpeg": ("decoding JPEG at reduced size needs it", "runtime"),
-    "onnx": ("export needs it", "export"),
+# Module to what needs it, and what to install for it.
+_PARTS = {
+    "openvino": ("release, verify and classify need it", "medseal"),
+    "cv2": ("release, verify and classify need it", "medseal"),
+    "torch": ("training, and classification without an exported model, need it", "medseal[learn]"),
+    "sklearn": ("training the linear SVM needs it", "medseal[learn]"),
+    "skimage": ("the linear SVM needs it", "medseal[learn]"),
+    "onnxruntime": ("a second runtime for exported models", "medseal[runtime]"),
+    "simplejpeg": ("decoding JPEG at reduced size needs it", "medseal[runtime]"),
+    "onnx": ("export needs it", "medseal[export]"),
 }
 _DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
@@ -44,7 +44,7 @@ def command(options: Common) -> int:
     rows = [
         ("medseal", "ok", f"{__version__} on Python {platform.python_version()}"),
         *_codecs(),
-        *_optional_parts(),
+        *_parts(),
         *_models(),
         *_workspace(options),
     ]
@@ -63,12 +63,12 @@ def _codecs() -> list[tuple[str, str, str]]:
     ]
 
 
-def _optional_parts() -> list[tuple[str, str, str]]:
+def _parts() -> list[tuple[str, str, str]]:
     rows = []
-    for module, (purpose, extra) in _OPTIONAL.items():
+    for module, (purpose, wanted) in _PARTS.items():
         name = _DISTRIBUTIONS.get(module, module)
         if find_spec(module) is None:
-            rows.append((name, "missing", f"{purpose}; pip install 'medseal[{extra}]'"))
+            rows.append((name, "missing", f"{purpose}; pip install '{wanted}'"))
             continue
         try:
             rows.append((name, "ok", version(name)))

@@ -39,7 +39,7 @@ COMMANDS = {
 }
 INTERRUPTED = 130
 # What the extra brings: the core installs and works without it.
-_LEARN = frozenset({"cv2", "skimage", "sklearn", "torch"})
+_LEARN = frozenset({"skimage", "sklearn", "torch"})
 
 
 class LazyGroup(click.Group):

@@ -47,7 +47,7 @@ MAX_RELEASED_OF_KIND = 3
 _MAX_REFUSED = 3
 _MIN_RELEASED_SIDE = 64
 _PASSPHRASE_BYTES = 18
-_LEARNED_PARTS = ("torch", "cv2", "safetensors")
+_LEARNED_PARTS = ("torch",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
-from openvino import opset13 as operations
 
 from medseal import weights
 from medseal.errors import WeightsError
 from medseal.protection.watermark.frame import Plane
+from medseal.weights.engine import load_openvino
 
 __all__ = ["TASK", "Networks", "load", "load_folder"]
 
@@ -22,6 +21,9 @@ TASK = "watermark"
 _UNIT_GAIN = 0.5413
 _FIRST, _LAST = "first", "last"
 _COPY_MAPS, _HOST_MAPS = 4, 6
+
+openvino = load_openvino()
+operations = openvino.opset13
 
 Tensors = Mapping[str, NDArray[Any]]
 
