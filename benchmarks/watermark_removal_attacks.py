@@ -16,15 +16,16 @@ from medseal.imaging.image import frozen
 from medseal.metrics.image_quality import psnr
 from medseal.protection.attacks import distortions
 from medseal.protection.watermark import PAYLOAD_BYTES, embed, extract
+from medseal.protection.watermark.frame import LOCAL_SIDE, box_mean, resample, working_shape
+from medseal.protection.watermark.pattern import fold, repeated
 
 __all__ = ["attacks_on_the_mark"]
 
 Plane = NDArray[np.float64]
 RELEASES = (2, 8, 32)
 _WHITE = 255.0
-# The working frame and the period of the mark are no secret: only the key is.
-_WORKING_SIDE = 256
-_PERIOD = 64
+# Local deviation, in levels, beyond which the mark does not grow.
+_LOUDEST = 5
 _DENOISING = 6.0
 # Images that are attacked alone, by collusion, and by the estimate from many.
 _ALONE, _COLLUDED, _TARGETS = 8, 2, 4
@@ -64,24 +65,13 @@ def _at_strength(estimate: Plane, strength: float = _STRENGTH) -> Plane:
 def _periodic_part(image: MedicalImage) -> Plane:
     """Return the part that repeats with the period of the mark, by who knows all but the key."""
     plane = _bright(image).astype(np.float32)
-    scale = _WORKING_SIDE / max(plane.shape)
-    shape = (round(plane.shape[1] * scale), round(plane.shape[0] * scale))
-    working = cv2.resize(plane, shape, interpolation=cv2.INTER_AREA)
-    fine = working - cv2.blur(working, (9, 9))
-    deviation = np.sqrt(cv2.blur(fine * fine, (9, 9))) + 1
-    rows, columns = (-(-side // _PERIOD) for side in fine.shape)
-    whole = np.zeros((rows * _PERIOD, columns * _PERIOD), np.float32)
-    count = np.zeros_like(whole)
-    whole[: fine.shape[0], : fine.shape[1]] = fine / deviation
-    count[: fine.shape[0], : fine.shape[1]] = 1
-    folded, seen = (
-        part.reshape(rows, _PERIOD, columns, _PERIOD).sum(axis=(0, 2)) for part in (whole, count)
-    )
-    tile = folded / np.maximum(seen, 1)
-    spread = np.tile(tile, (rows, columns))[: fine.shape[0], : fine.shape[1]]
-    periodic = spread * np.minimum(deviation, 5)
-    back = cv2.resize(periodic, plane.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.asarray(back, np.float64)
+    working = resample(plane, working_shape(*plane.shape))
+    fine = working - box_mean(working, LOCAL_SIDE)
+    deviation = np.sqrt(np.maximum(box_mean(fine * fine, LOCAL_SIDE), 0)) + 1
+    tile = fold(fine / deviation) / np.maximum(fold(np.ones_like(fine)), 1)
+    shape = (working.shape[0], working.shape[1])
+    periodic = repeated(tile.astype(np.float32), shape) * np.minimum(deviation, _LOUDEST)
+    return np.asarray(resample(periodic, (plane.shape[0], plane.shape[1])), np.float64)
 
 
 def _mean_image(images: Sequence[MedicalImage]) -> MedicalImage:

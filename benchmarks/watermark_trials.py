@@ -58,6 +58,8 @@ MIN_SIDE = 128
 MAX_TRIAL_PIXELS = 2**19
 _COLOUR_SAMPLES = 3
 _EIGHT_BITS = 8
+# Presence score of a message that was read, above what synchronisation alone reaches.
+_CERTAIN = 100.0
 _GREY = "one grey channel"
 # Group of the conditions that nothing was trained on; they stay out of the means.
 UNSEEN = "unseen"
@@ -115,13 +117,17 @@ class Product:
         *,
         shape: tuple[int, int] | None = None,  # noqa: ARG002  of the interface
     ) -> Reading:
-        """Return what is read; how sure the bits are on the average is the presence score."""
+        """Return what is read.
+
+        The presence score is the strength of the synchronisation; a message whose MAC fits counts
+        above any strength.
+        """
         found = extract(image, key)
         return Reading(
             payload=found.payload,
             bit_probabilities=found.bit_probabilities,
             detected=found.detected,
-            presence_score=float(np.mean(np.abs(2 * found.bit_probabilities - 1))),
+            presence_score=_CERTAIN if found.detected else found.sync_strength,
         )
 
 
