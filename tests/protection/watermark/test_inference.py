@@ -67,8 +67,8 @@ def of_pytorch(pair, host, tile, copy):
 def check_close(given, wanted):
     """Compare within the precision of bfloat16, in which some processors compute."""
     assert given.shape == wanted.shape
-    assert np.std(given - wanted) < 0.02 * np.std(wanted)
-    assert np.corrcoef(given.ravel(), wanted.ravel())[0, 1] > 0.9998
+    assert np.std(given - wanted) < 0.04 * np.std(wanted)
+    assert np.corrcoef(given.ravel(), wanted.ravel())[0, 1] > 0.999
 
 
 @pytest.mark.parametrize("shape", [(128, 96), (64, 66)])

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +38,8 @@ class FitConfig:
     informed
         Codewords fit the host, as the embedder chooses them; else they are drawn at random, which
         is the easier way to begin.
+    fill
+        Energy that similarity leaves goes to loud texture, as the embedder does it.
     early_db
         How much louder the first quarter of the steps begins.
     first_strength
@@ -60,6 +63,7 @@ class FitConfig:
     per_collection: int = 150
     moved_share: float = 0.25
     informed: bool = False
+    fill: bool = False
     early_db: float = 4.0
     first_strength: float = 0.3
     validation_every: int = 250
@@ -78,7 +82,9 @@ class FitConfig:
         shares = (self.large_share, self.moved_share, self.ssim)
         if min(*counts, self.threads) < 1 or not all(0 <= share <= 1 for share in shares):
             raise ConfigurationError("[train] counts are at least 1 and shares lie in 0 to 1")
-        if self.learning_rate <= 0 or self.weight_decay < 0 or self.psnr_db <= 0:
+        rates = (self.weight_decay, self.early_db, self.first_strength)
+        positive = min(self.learning_rate, self.psnr_db) > 0 <= min(rates)
+        if not positive or not all(map(isfinite, (self.learning_rate, self.psnr_db, *rates))):
             raise ConfigurationError("[train] rates and decibels are positive")
 
 

@@ -6,12 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medseal.errors import ConfigurationError
+
 __all__ = ["COPY_MAPS", "HOST_MAPS", "EmbeddingNetwork", "ExtractionNetwork", "NetworkConfig"]
 
 # Maps that `frame.copy_maps` and `frame.host_maps` give; the last is a factor, not an input.
 COPY_MAPS, HOST_MAPS = 4, 6
 # Softplus of it is 1: an untrained gain changes nothing.
 _UNIT_GAIN = 0.5413
+_MOST_CHANNELS, _MOST_BLOCKS = 512, 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,21 @@ class NetworkConfig:
     embedding_blocks: int = 2
     extraction_channels: int = 48
     extraction_blocks: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse what is no network.
+
+        Raises
+        ------
+        ConfigurationError
+            A number is out of range.
+        """
+        channels = (self.embedding_channels, self.extraction_channels)
+        blocks = (self.embedding_blocks, self.extraction_blocks)
+        if not all(1 <= count <= _MOST_CHANNELS for count in channels):
+            raise ConfigurationError(f"[network] channels are 1 to {_MOST_CHANNELS}")
+        if not all(0 <= count <= _MOST_BLOCKS for count in blocks):
+            raise ConfigurationError(f"[network] blocks are 0 to {_MOST_BLOCKS}")
 
 
 class _Trunk(nn.Module):
