@@ -16,6 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ QUICK_CONDITIONS = ("none", "JPEG 50", "rotation 5")
 # Images of one size and camera, so that an estimate of a pattern has something to average.
 _ATTACKED_FOLDER = "fundus_idrid"
 _ATTACKED = 40
+# Spawned, not forked: a fork of a process whose threads have computed with torch may hang.
 _PROCESSES = 2
 # Slow methods: images of each folder, and the largest, rows times columns.
 SLOW = {"invisible-watermark rivaGan": (1, 2**18), "blind-watermark": (3, 2**18)}
@@ -88,7 +90,10 @@ def robustness(
     units = list(_units(items, names, conditions, known))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(record) + "\n" for record in known))
-    with ProcessPoolExecutor(_PROCESSES) as pool, path.open("a") as file:
+    with (
+        ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool,
+        path.open("a") as file,
+    ):
         waiting = {pool.submit(run_unit, *unit): unit for unit in units}
         for count, future in enumerate(as_completed(waiting), start=1):
             item, name, _ = waiting[future]
@@ -114,7 +119,7 @@ def false_positives(items: Sequence[Sample], trials: int) -> dict[str, Any]:
     base = secrets.token_hex(16)
     accepted = {"unmarked": 0, "wrong_key": 0}
     bound = 0.0
-    with ProcessPoolExecutor(_PROCESSES) as pool:
+    with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
         chunks = [pool.submit(trial, item, base, -(-trials // (2 * len(items)))) for item in items]
         counts = dict.fromkeys(accepted, 0)
         for number, future in enumerate(as_completed(chunks), start=1):
