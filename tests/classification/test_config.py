@@ -1,3 +1,4 @@
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -8,7 +9,9 @@ from medseal.classification.config import Method, read_config
 from medseal.errors import ConfigurationError
 
 FOLDER = Path(__file__).parents[2] / "configs"
-CONFIGS = sorted(FOLDER.glob("*.toml"))
+METHODS = {path: tomllib.loads(path.read_text())["method"] for path in FOLDER.glob("*.toml")}
+# What hides and finds the watermark is no classifier and has its own tests.
+CONFIGS = sorted(path for path, method in METHODS.items() if method != "watermark-cnn")
 GOOD = """
 id = "a"
 version = "1"

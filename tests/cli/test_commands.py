@@ -343,7 +343,7 @@ def test_doctor_lists_what_works(medseal: Run) -> None:
     "arguments",
     [
         ["classify", "x.png", "--model", "five-layer-cnn-brain-mri"],
-        ["train", "x", "--data", "."],
+        ["train", "x", "--data", ".", "--output", "."],
     ],
 )
 def test_without_the_extra_a_command_says_what_to_install(arguments: list[str]) -> None:

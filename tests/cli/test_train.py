@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.protection.pictures import texture
+
 CONFIG = """
 id = "tiny-svm"
 version = "1"
@@ -68,3 +70,70 @@ def test_left_out_source_and_validation(
     [found] = medseal(*command, "--no-test", "--json").json
     assert found["evaluation"]["part"] == "validation"
     assert "left_out" not in found["evaluation"]
+
+
+WATERMARK = """
+id = "tiny-mark"
+version = "1"
+task = "watermark"
+modality = "any"
+method = "watermark-cnn"
+limits = "trained on generated images for one step"
+[network]
+embedding_channels = 4
+embedding_blocks = 1
+extraction_channels = 4
+extraction_blocks = 1
+[train]
+steps = 1
+batch_size = 1
+validation_every = 1
+bfloat16 = false
+"""
+
+
+@pytest.fixture
+def covers(tmp_path: Path) -> Path:
+    """Generated pictures of eight patients; by their names one is kept to validate on."""
+    folder = tmp_path / "covers"
+    folder.mkdir()
+    lines = ["path,modality,group,split_hint"]
+    for index in range(8):
+        levels = np.clip(texture(384, 300, seed=index) * 255, 0, 255)
+        Image.fromarray(levels.astype(np.uint8)).save(folder / f"{index}.png")
+        lines.append(f"{index}.png,MRI brain,patient{index},train")
+    (folder / "MANIFEST.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_watermark_is_trained_by_the_same_command(
+    medseal: Callable[..., Any], covers: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text(WATERMARK)
+    command = ("train", tmp_path / "config.toml", "--data", covers, "--output", tmp_path / "out")
+    done = medseal(*command, "--no-test", "--json")
+    assert done.code == 0, done.err
+    assert "step 1 of 1" in done.err
+    [found] = done.json
+    assert found["model"] == str(tmp_path / "out" / "tiny-mark")
+    assert (tmp_path / "out" / "tiny-mark" / "card.toml").is_file()
+    assert found["evaluation"]["part"] == "validation"
+    assert 0 <= found["evaluation"]["coded_bits_right"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (WATERMARK.replace("steps = 1", "steps = 0"), "at least 1"),
+        (CONFIG.replace("linear-svm", "watermark"), "method"),
+        ("method =", "TOML"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(
+    medseal: Callable[..., Any], tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    done = medseal("train", tmp_path / "config.toml", "--data", tmp_path, "--output", tmp_path)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert words in done.err

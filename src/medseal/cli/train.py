@@ -2,13 +2,17 @@
 
 import logging
 import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from medseal.classification.train import train
 from medseal.cli.figures import figure_lines
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
+
+_WATERMARK = "watermark-cnn"
 
 
 @click.command(name="train")
@@ -18,7 +22,8 @@ from medseal.cli.options import FILE, Common, argument_file, common, emit, optio
 @option(
     "--no-test",
     is_flag=True,
-    help="Give the figures of the validation part and leave the test part unseen.",
+    help="Give the figures of the validation part and leave the test part unseen, as the training "
+    "of a watermark always does.",
 )
 @common
 def command(options: Common, config: Path, data: Path, output: Path, *, no_test: bool) -> None:
@@ -26,11 +31,35 @@ def command(options: Common, config: Path, data: Path, output: Path, *, no_test:
     progress = logging.getLogger("medseal.train")
     progress.setLevel(logging.INFO)
     progress.addHandler(logging.StreamHandler(sys.stderr))
-    trained = train(config, data_dir=data, output_dir=output, test=not no_test)
-    value = {"model": str(trained.folder), "run": str(trained.run_folder)}
-    figures = dict(trained.evaluation)
+    folder, run_folder, evaluation = _trained(config, data, output, no_test=no_test)
+    figures = dict(evaluation)
     inside = {name: value for name, value in figures.items() if name != "left_out"}
-    lines = [f"{trained.folder}: weights and card", *figure_lines(inside)]
+    lines = [f"{folder}: weights and card", *figure_lines(inside)]
     if "left_out" in figures:
         lines += ["sources that were left out of the training:", *figure_lines(figures["left_out"])]
-    emit(options, value | {"evaluation": figures}, "\n".join(lines))
+    value = {"model": str(folder), "run": str(run_folder), "evaluation": figures}
+    emit(options, value, "\n".join(lines))
+
+
+def _trained(
+    config: Path, data: Path, output: Path, *, no_test: bool
+) -> tuple[Path, Path, Mapping[str, Any]]:
+    """Return the model's folder, the run's folder and the figures."""
+    # One of the two: both load PyTorch, and much else that the other does not need.
+    if _method(config) == _WATERMARK:
+        from medseal.protection.watermark.train import train_watermark  # noqa: PLC0415
+
+        marked = train_watermark(config, data_dir=data, output_dir=output)
+        return marked.folder, marked.run_folder, marked.evaluation
+    from medseal.classification.train import train  # noqa: PLC0415
+
+    trained = train(config, data_dir=data, output_dir=output, test=not no_test)
+    return trained.folder, trained.run_folder, trained.evaluation
+
+
+def _method(config: Path) -> object:
+    """Return what the configuration names; None where it is none, which training then refuses."""
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8")).get("method")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
