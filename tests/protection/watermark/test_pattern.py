@@ -94,3 +94,14 @@ def test_tiles_that_are_repeated_add_up_again(rows, columns):
     counts = fold(np.ones((rows, columns)))
     assert counts.sum() == rows * columns
     assert np.allclose(fold(plane), tile * counts, rtol=1e-5, atol=1e-6)
+
+
+def test_several_estimates_count_alike_however_loud():
+    keyed, coded = pattern(KEY), drawn(3)
+    clear = repeated(keyed.tile(coded), (128, 128))
+    noise = np.random.default_rng(5).normal(size=(128, 128)).astype(np.float32)
+    both = keyed.heard([clear, noise])
+    assert np.allclose(both, keyed.heard([clear * 100, noise * 1e-3]), rtol=1e-4, atol=1e-4)
+    assert np.allclose(both, keyed.heard([clear]) + keyed.heard([noise]))
+    assert np.array_equal(keyed.heard([clear]) > 0, coded == 1)
+    assert not keyed.heard([clear * 0]).any()
