@@ -11,11 +11,21 @@ from pydicom.data import get_testdata_file
 from medseal import weights
 from medseal.classification import Classifier, load
 from medseal.datasets.phantom import mr_phantom
-from medseal.errors import AccessRefusedError, ModelMismatchError, UnsupportedImageError
-from medseal.imaging import write
+from medseal.errors import (
+    AccessRefusedError,
+    ModelMismatchError,
+    UnsupportedImageError,
+    WeightsError,
+)
+from medseal.imaging import read, write
 from medseal.ledger import EventKind
 from medseal.pipeline.access import GrantRequest, grant
-from medseal.pipeline.classify import ResultFiles, classify_file, classify_image
+from medseal.pipeline.classify import (
+    ResultFiles,
+    classify_file,
+    classify_image,
+    default_model,
+)
 from medseal.pipeline.seal import seal
 from medseal.pipeline.workspace import Workspace
 
@@ -89,6 +99,13 @@ def test_no_model_for_this_modality(workspace: Workspace, ct_file: Path) -> None
     [outcome] = seal(workspace, [ct_file])
     with pytest.raises(ModelMismatchError, match="no model for CT"):
         classify_image(workspace, outcome.image_id or "")
+
+
+def test_the_watermark_is_no_model_of_a_class(slice_file: Path) -> None:
+    # It fits every modality, and must be no second answer to what fits this one.
+    assert default_model(read(slice_file)) == weights.default_for("tumour", "MR")
+    with pytest.raises(WeightsError, match="has no classes"):
+        load(weights.default_for("watermark"))
 
 
 def test_the_explanation_is_a_picture(

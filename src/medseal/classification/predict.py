@@ -64,11 +64,13 @@ def classifier_from(
     Raises
     ------
     WeightsError
-        The card names an unknown method, other preprocessing than this version does, or the
-        tensors do not fit the method.
+        The card names no class, an unknown method or other preprocessing than this version does,
+        or the tensors do not fit the method.
     DigestMismatchError
         A member of an ensemble is another model than the one it was made of.
     """
+    if not card.classes:
+        raise WeightsError(f"{card.id} is a model of the task {card.task}: it has no classes")
     preprocess = preprocess_of(card)
     if card.method == "ensemble":
         return _ensemble_from(card, tensors, beside=beside)

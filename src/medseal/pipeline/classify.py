@@ -227,7 +227,8 @@ def default_model(image: MedicalImage) -> str:
     UnknownModelError
         Several do, or the modality is not known.
     """
-    cards = [card for card in weights.models() if card.default]
+    # Other models, such as that of the watermark, have no classes.
+    cards = [card for card in weights.models() if card.default and card.classes]
     known = ", ".join(f"{card.id} for {card.modality}" for card in cards) or "none at all"
     modality = image.modality
     if modality is None and len({card.modality for card in cards}) > 1:
