@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medseal.datasets.phantom import ct_phantom, mr_phantom
 from medseal.errors import (
     ConfigurationError,
     UnsupportedImageError,
@@ -33,7 +34,8 @@ KINDS = {
     "signed 12 bit": lambda: picture(scaled(-1024, 1023, np.int16), bits=12),
     "signed 16 bit": lambda: picture(scaled(-30000, 30000, np.int16)),
     "32 bit": lambda: picture(scaled(0, 2**31, np.uint32)),
-    "float": lambda: picture(scaled(-1, 1, np.float64) + texture(256, 300).astype(np.float32)),
+    "float": lambda: picture(texture(256, 300).astype(np.float32) * 7 - 3),
+    "double": lambda: picture(texture(256, 300) * 1e-5),
     "inverted": lambda: picture(scaled(255, 0, np.uint8), photometric="MONOCHROME1"),
     "colour": lambda: picture(
         np.stack([scaled(0, 255 - 40 * i, np.uint8) for i in range(3)], axis=2)[None],
@@ -51,34 +53,63 @@ KINDS = {
 }
 
 
+def check_limits(cover, marked, *, least_ssim):
+    """Check what is promised of every frame."""
+    assert marked.stored_values.dtype == cover.stored_values.dtype
+    assert marked.stored_values.shape == cover.stored_values.shape
+    least, most = cover.storable_range
+    assert least <= marked.stored_values.min() <= marked.stored_values.max() <= most
+    low, high = value_range(cover)
+    for before, after in zip(cover.stored_values, marked.stored_values, strict=True):
+        assert psnr(before, after, data_range=high - low) >= 45.0
+        colour = before[..., :3]
+        assert ssim(colour, after[..., :3], data_range=high - low) >= least_ssim
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_payload_comes_back_and_quality_holds(kind):
     cover = KINDS[kind]()
     marked = embed(cover, PAYLOAD, KEY)
+    # Below a long side of 384 similarity may give way, in two steps.
+    check_limits(cover, marked, least_ssim=0.95 if max(cover.rows, cover.columns) < 384 else 0.99)
     found = extract(marked, KEY)
     assert found.detected
     assert found.payload == PAYLOAD
-    low, high = value_range(cover)
-    for before, after in zip(cover.stored_values, marked.stored_values, strict=True):
-        assert psnr(before, after, data_range=high - low) >= 45.0
-    assert marked.stored_values.dtype == cover.stored_values.dtype
-    least, most = cover.storable_range
-    assert marked.stored_values.min() >= least
-    assert marked.stored_values.max() <= most
 
 
-def test_structural_similarity_of_an_image_of_ordinary_size():
+@pytest.mark.parametrize(
+    ("size", "bits"),
+    [((512, 448), 8), ((384, 200), 8), ((700, 900), 8), ((512, 448), 12), ((384, 200), 12)],
+)
+def test_similarity_of_images_of_ordinary_size(size, bits):
+    values = scaled(0, 2**bits - 1, np.uint16, rows=size[0], columns=size[1])
+    cover = picture(values, bits=bits)
+    marked = embed(cover, PAYLOAD, KEY)
+    check_limits(cover, marked, least_ssim=0.99)
+    assert extract(marked, KEY).payload == PAYLOAD
+
+
+@pytest.mark.parametrize("make", [mr_phantom, ct_phantom])
+def test_phantoms_of_two_frames(make):
+    cover = make(generator=np.random.default_rng(2), rows=384, columns=384, frames=2)
+    marked = embed(cover, PAYLOAD, KEY)
+    check_limits(cover, marked, least_ssim=0.99)
+    assert extract(marked, KEY).payload == PAYLOAD
+
+
+def test_what_is_allowed_is_used():
     cover = grey(512, 448)
     marked = embed(cover, PAYLOAD, KEY)
-    likeness = ssim(cover.stored_values[0], marked.stored_values[0], data_range=255)
-    assert likeness >= 0.99
+    pair = cover.stored_values[0], marked.stored_values[0]
+    assert psnr(*pair, data_range=255) < 45.3 or ssim(*pair, data_range=255) < 0.991
 
 
 def test_flat_air_is_left_alone():
     cover = grey(400, 400)
     marked = embed(cover, PAYLOAD, KEY)
     row, column = np.ogrid[-1:1:400j, -1:1:400j]
-    air = np.hypot(row, column) > 0.93
+    # Windows of similarity and of the reader reach beyond the edge.
+    air = np.hypot(row, column) > 0.95
     assert np.array_equal(marked.stored_values[0, air], cover.stored_values[0, air])
 
 
@@ -91,15 +122,22 @@ def test_the_same_input_gives_the_same_copy_and_another_payload_another():
     assert extract(other, KEY).payload == b"release2"
 
 
-def test_chroma_is_left_alone():
+def test_the_chroma_of_ybr_is_left_alone():
     cover = KINDS["YBR"]()
     marked = embed(cover, PAYLOAD, KEY)
     assert np.array_equal(marked.stored_values[..., 1:], cover.stored_values[..., 1:])
-    rgb = KINDS["colour"]()
-    change = embed(rgb, PAYLOAD, KEY).stored_values.astype(int) - rgb.stored_values
-    inside = (rgb.stored_values > 20).all(axis=3) & (rgb.stored_values < 235).all(axis=3)
-    assert np.array_equal(change[inside][:, 0], change[inside][:, 1])
-    assert np.array_equal(change[inside][:, 0], change[inside][:, 2])
+
+
+def test_of_rgb_the_samples_that_hide_most_bear_most():
+    # Blue is even, red and green are not.
+    planes = [scaled(0, 255, np.uint8, seed=1), scaled(0, 255, np.uint8, seed=2)]
+    smooth = np.rint(60 * (texture(256, 300) > 0) * np.linspace(0.5, 1, 300)).astype(np.uint8)
+    cover = picture(np.stack([*planes, smooth], axis=2)[None], photometric="RGB")
+    marked = embed(cover, PAYLOAD, KEY)
+    change = marked.stored_values.astype(int) - cover.stored_values
+    red, green, blue = (change**2).mean(axis=(0, 1, 2))
+    assert min(red, green) > 3 * blue
+    assert extract(marked, KEY).payload == PAYLOAD
 
 
 def test_an_alpha_channel_is_left_alone():
@@ -126,7 +164,7 @@ def test_an_empty_slice_does_not_hinder_the_others():
 
 
 @given(
-    psnr_db=st.floats(40, 52),
+    psnr_db=st.floats(40, 47),
     seed=st.integers(0, 2**32 - 1),
     payload=st.binary(min_size=8, max_size=8),
 )
@@ -148,32 +186,68 @@ def test_values_outside_the_storable_range_and_not_numbers_stay():
     assert extract(marked, KEY).payload == PAYLOAD
 
 
+def noise(*size, dtype=np.uint8):
+    return np.random.default_rng(1).integers(0, 255, size).astype(dtype)
+
+
 @pytest.mark.parametrize(
     ("cover", "error", "message"),
     [
-        (picture(np.full((256, 256), 7, np.uint8)), WatermarkCapacityError, "too flat"),
-        (picture(np.full((256, 256), 7.0)), WatermarkCapacityError, "constant|too flat"),
-        (grey(63, 300), WatermarkCapacityError, "below 64 x 64 .* this is 63 x 300"),
+        (lambda: picture(np.full((256, 256), 7, np.uint8)), WatermarkCapacityError, "too flat"),
+        (lambda: picture(np.zeros((256, 256), np.int16)), WatermarkCapacityError, "too flat"),
+        (lambda: picture(np.full((256, 256), 7.0)), WatermarkCapacityError, "too flat"),
+        (lambda: picture(np.full((256, 256), np.nan)), WatermarkCapacityError, "too flat"),
+        (lambda: picture(np.full((256, 256), np.inf)), WatermarkCapacityError, "too flat"),
         (
-            picture(scaled(0, 255, np.uint8), photometric="PALETTE COLOR"),
+            lambda: picture(np.where(np.indices((256, 256))[0] < 128, 0, 255).astype(np.uint8)),
+            WatermarkCapacityError,
+            "too flat or too small",
+        ),
+        (
+            lambda: picture((np.indices((256, 256)).sum(axis=0) // 128 * 60).astype(np.uint8)),
+            WatermarkCapacityError,
+            "too flat or too small",
+        ),
+        (lambda: picture(noise(63, 300)), WatermarkCapacityError, "63 x 300 is too small"),
+        (lambda: picture(noise(300, 63)), WatermarkCapacityError, "300 x 63 .* is 64 x 64"),
+        (lambda: picture(noise(1, 1)), WatermarkCapacityError, "1 x 1 is too small"),
+        (
+            lambda: picture(noise(256, 256), photometric="PALETTE COLOR"),
             UnsupportedImageError,
             "palette indices cannot carry",
         ),
-        (
-            picture((np.indices((256, 256)).sum(axis=0) // 128 * 60).astype(np.uint8)),
-            WatermarkCapacityError,
-            "too small or too flat|too flat to carry",
-        ),
+    ],
+    ids=[
+        "constant",
+        "zero",
+        "constant float",
+        "not a number",
+        "infinite",
+        "two halves",
+        "steps",
+        "few rows",
+        "few columns",
+        "one value",
+        "palette",
     ],
 )
 def test_what_cannot_carry_a_mark_is_refused(cover, error, message):
     with pytest.raises(error, match=message):
-        embed(cover, PAYLOAD, KEY)
+        embed(cover(), PAYLOAD, KEY)
+
+
+def test_a_saturated_image_bears_the_mark_between_its_extremes():
+    values = np.clip(texture(384, 360) * 400 - 80, 0, 255).astype(np.uint8)
+    cover = picture(values)
+    assert ((values == 0) | (values == 255)).mean() > 0.35
+    marked = embed(cover, PAYLOAD, KEY)
+    check_limits(cover, marked, least_ssim=0.99)
+    assert extract(marked, KEY).payload == PAYLOAD
 
 
 @pytest.mark.parametrize("psnr_db", [29.9, 70.1, float("nan")])
 def test_a_quality_out_of_range_is_refused(psnr_db):
-    with pytest.raises(ConfigurationError, match="psnr_db lies between 30 and 70"):
+    with pytest.raises(ConfigurationError, match="psnr_db must lie between 30 and 70"):
         embed(grey(), PAYLOAD, KEY, psnr_db=psnr_db)
 
 

@@ -87,11 +87,9 @@ def test_what_an_inverted_copy_shows_has_the_opposite_detail():
 @pytest.mark.parametrize("size", [(200, 180), (300, 420), (96, 96)])
 def test_there_is_no_room_in_flat_air(size):
     plane = levels(*size)
-    maps, cost = host_maps(plane, working_shape(*size))
+    maps = host_maps(plane, working_shape(*size))
     assert maps.shape == (6, *working_shape(*size))
-    assert cost.shape == working_shape(*size)
     assert np.isfinite(maps).all()
-    assert 0 < cost.min() <= cost.max() <= 1
     rows, columns = maps.shape[1:]
     row, column = np.ogrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     distance = np.hypot(row, column)
@@ -112,7 +110,7 @@ def test_the_rough_view_is_a_compressed_copy_of_more_contrast():
 
 
 def test_a_constant_image_has_no_room_at_all():
-    maps, _ = host_maps(np.full((128, 128), 90, np.float32), (256, 256))
+    maps = host_maps(np.full((128, 128), 90, np.float32), (256, 256))
     assert np.isfinite(maps).all()
     assert maps[-1].max() == 0
 
@@ -121,10 +119,8 @@ def test_texture_has_more_room_than_a_slope():
     plane = np.tile(np.arange(256, dtype=np.float32) / 2, (256, 1))
     rng = np.random.default_rng(1)
     plane[:, 128:] += rng.normal(0, 12, (256, 128)).astype(np.float32)
-    maps, cost = host_maps(plane, (256, 256))
-    room = maps[-1]
+    room = host_maps(plane, (256, 256))[-1]
     assert room[:, 140:].mean() > 3 * room[:, :116].mean()
-    assert cost[:, 140:].mean() < cost[:, :116].mean() / 3
 
 
 def test_deviation_and_cost_of_a_place():

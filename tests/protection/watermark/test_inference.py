@@ -53,7 +53,7 @@ def saved(folder, tensors, *, model_id="tiny"):
 def inputs(shape=(128, 96)):
     plane = (texture(*shape) * 255).astype(np.float32)
     coded = np.random.default_rng(1).integers(0, 2, 808).astype(np.uint8)
-    return host_maps(plane, shape)[0], repeated(pattern(KEY).tile(coded), shape), copy_maps(plane)
+    return host_maps(plane, shape), repeated(pattern(KEY).tile(coded), shape), copy_maps(plane)
 
 
 def of_pytorch(pair, host, tile, copy):
