@@ -125,6 +125,8 @@ def test_the_page_names_what_happened(finished: _Finished) -> None:
         "unverifiable",
         "refused (expired)",
         "refused (revoked)",
+        "by its release-file, stored values equal",
+        "takes the watermark out of a release of an image that was erased",
         "PayloadAuthenticationError",
         "CheckpointError",
         "ReceiptError",

@@ -6,14 +6,17 @@ from pathlib import Path
 
 from medseal.digest import Digest
 from medseal.errors import AccessRefusedError, UnknownImageError
+from medseal.imaging import read, values_digest
 from medseal.imaging.files import read_file
 from medseal.ledger import now_ms
 from medseal.pipeline.access import GrantRequest, break_glass, grant, revoke
-from medseal.pipeline.demo_record import Decision, Run, Sealed
+from medseal.pipeline.demo_record import Decision, Released, Run, Sealed
 from medseal.pipeline.erase import erase
 from medseal.pipeline.identify import image_id_of
 from medseal.pipeline.ledger import log_key_file, verify_receipt_file
 from medseal.pipeline.open import open_image
+from medseal.pipeline.release import ReleaseRequest, release
+from medseal.pipeline.restore import open_release_file
 
 __all__ = ["RECIPIENT", "use_access_rules"]
 
@@ -160,6 +163,41 @@ def _behind_a_release(run: Run) -> None:
     _decide(
         run, "owner", "opens the original behind a released file", "opened, SHA-256 equal", attempt
     )
+    carrier = next((item for item in run.copies if _carries_what_unmarks(item)), None)
+    if carrier is not None:
+        _unmarked(run, carrier)
+
+
+def _carries_what_unmarks(item: Released) -> bool:
+    """Return whether the file leads to the very stored values: of a palette, to its colours."""
+    if item.outcome is None or not item.outcome.side_information_bytes:
+        return False
+    return not read(item.sealed.source.file).photometric_interpretation.startswith("PALETTE")
+
+
+def _unmarked(run: Run, released: Released) -> None:
+    """Take the watermark out of a released file, for somebody with a grant and for a stranger."""
+    what = "takes the watermark out of a released file"
+
+    def attempt(name: str) -> str:
+        output = run.folders.opened / f"unmarked{released.file.suffix}"
+        with run.timed("unmark"):
+            outcome = open_release_file(run.workspace, released.file, output, name=name)
+        before, after = (
+            values_digest(read(file)) for file in (released.sealed.source.file, output)
+        )
+        output.unlink()
+        return f"by its {outcome.source}, stored values {'equal' if before == after else 'differ'}"
+
+    _decide(run, _STRANGER, what, "refused (no-grant)", lambda: attempt(_STRANGER))
+    image_id = released.sealed.image_id or ""
+    until = now_ms() + _HOUR_MS
+    grant(
+        run.workspace,
+        GrantRequest(name=RECIPIENT, image_id=image_id, action="view", until_ms=until),
+    )
+    expected = "by its release-file, stored values equal"
+    _decide(run, RECIPIENT, what, expected, lambda: attempt(RECIPIENT))
 
 
 def _every_image(run: Run) -> None:
@@ -180,7 +218,17 @@ def _erased(run: Run, item: Sealed) -> None:
     image_id = item.image_id or ""
     record = workspace.catalogue.image(image_id)
     package = record.package if record is not None else None
+    copy = run.folders.opened / f"of-{image_id}.dcm"
+    release(workspace, ReleaseRequest(image_id=image_id, to=RECIPIENT), copy)
     outcome = erase(workspace, image_id)
+    _decide(
+        run,
+        "owner",
+        "takes the watermark out of a release of an image that was erased",
+        "gone",
+        lambda: str(open_release_file(workspace, copy, copy.with_suffix(".png")).exact),
+    )
+    copy.unlink()
     _decide(
         run, "owner", "opens an image that was erased", "gone", lambda: _open(run, item, "owner")
     )

@@ -17,7 +17,7 @@ from medseal.protection.attacks import distortions, forgeries
 
 __all__ = ["Copy", "attack", "verify_copies"]
 
-JPEG_QUALITY = 80
+_JPEG_QUALITIES = (80, 50)
 # Draws of which the one in the brightest tissue is taken: a forger does not edit air.
 _DRAWS = 8
 _SEED = 4711
@@ -269,28 +269,53 @@ def _in_tissue(image: MedicalImage, forge: Forgery) -> tuple[MedicalImage, Mask]
 def _lossy(run: Run, item: Released) -> Iterator[Copy]:
     """Yield copies that keep the picture and no stored value."""
     image = read(item.file)
-    jpeg = _path(run, item, f"jpeg {JPEG_QUALITY}", ".jpg")
-    Image.fromarray(display_values(image)).save(jpeg, "JPEG", quality=JPEG_QUALITY)
-    yield Copy(
-        name=f"JPEG quality {JPEG_QUALITY}",
-        detail="what a viewer shows, saved as JPEG; metadata gone",
-        released=item,
-        file=jpeg,
-        expected=_LOSSY,
+    for quality in _JPEG_QUALITIES:
+        jpeg = _path(run, item, f"jpeg {quality}", ".jpg")
+        Image.fromarray(display_values(image)).save(jpeg, "JPEG", quality=quality)
+        yield Copy(
+            name=f"JPEG quality {quality}",
+            detail="what a viewer shows, saved as JPEG; metadata gone",
+            released=item,
+            file=jpeg,
+            expected=_LOSSY,
+        )
+    for name, (detail, change) in _CHANGES.items():
+        changed = _path(run, item, name, ".tiff")
+        write(change(image), changed)
+        yield Copy(
+            name=name,
+            detail=f"{detail}; metadata gone",
+            released=item,
+            file=changed,
+            expected=_LOSSY,
+        )
+
+
+def _without_margins(image: MedicalImage) -> MedicalImage:
+    return distortions.crop(
+        image,
+        top=image.rows // 20,
+        left=image.columns // 20,
+        rows=image.rows * 9 // 10,
+        columns=image.columns * 9 // 10,
     )
-    rows, columns = image.rows * 9 // 10, image.columns * 9 // 10
-    part = distortions.crop(
-        image, top=image.rows // 20, left=image.columns // 20, rows=rows, columns=columns
-    )
-    cut = _path(run, item, "cropped", ".tiff")
-    write(part, cut)
-    yield Copy(
-        name="cropped",
-        detail=f"{rows} x {columns} of {image.rows} x {image.columns}; metadata gone",
-        released=item,
-        file=cut,
-        expected=_LOSSY,
-    )
+
+
+_CHANGES: dict[str, tuple[str, Change]] = {
+    "cropped": ("a twentieth cut off at each edge", _without_margins),
+    "cropped and enlarged": (
+        "the middle four fifths of both sides, enlarged to the old size",
+        lambda image: distortions.crop_resized(image, keep=0.8),
+    ),
+    "turned a little": (
+        "turned by 5 degrees about the middle",
+        lambda image: distortions.rotate(image, degrees=5),
+    ),
+    "blurred": (
+        "a Gaussian filter of one pixel",
+        lambda image: distortions.blur(image, sigma=1.0),
+    ),
+}
 
 
 # --- Verification -----------------------------------------------------------------------------
