@@ -206,13 +206,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(argv)
     if chosen.data is None:
         sys.exit("give the folder of images with --data DIR")
-    result = _stored(chosen)
     try:
         with tempfile.TemporaryDirectory() as temporary:
-            for name, value in _measured(chosen, chosen.work or Path(temporary)):
-                result[name] = value
+            measured = dict(_measured(chosen, chosen.work or Path(temporary)))
     except InputError as error:
         sys.exit(str(error))
+    result = {**_stored(chosen), **measured}
     write_result("watermark_robustness", result, chosen, sys_stdout=sys.stdout)
 
 
