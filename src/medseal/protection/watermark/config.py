@@ -1,7 +1,7 @@
 """Settings of a training run of the watermark networks, read from a TOML file in configs/."""
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,8 +38,6 @@ class FitConfig:
     informed
         Codewords fit the host, as the embedder chooses them; else they are drawn at random, which
         is the easier way to begin.
-    fill
-        Energy that similarity leaves goes to loud texture, as the embedder does it.
     early_db
         How much louder the first quarter of the steps begins.
     first_strength
@@ -63,7 +61,6 @@ class FitConfig:
     per_collection: int = 150
     moved_share: float = 0.25
     informed: bool = False
-    fill: bool = False
     early_db: float = 4.0
     first_strength: float = 0.3
     validation_every: int = 250
@@ -110,9 +107,9 @@ class WatermarkConfig:
     modality: str
     method: str
     limits: str
-    default: bool
-    network: NetworkConfig
-    train: FitConfig
+    default: bool = False
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    train: FitConfig = field(default_factory=FitConfig)
     initial: str = ""
 
 
@@ -122,8 +119,8 @@ _Table = TypeVar("_Table", NetworkConfig, FitConfig)
 def _table(kind: type[_Table], values: Any, *, name: str) -> _Table:
     if not isinstance(values, dict):
         raise ConfigurationError(f"[{name}] is a table")
-    known = {field.name: field.type for field in fields(kind)}
-    unknown = set(values) - set(known)
+    known = {one.name for one in fields(kind)}
+    unknown = set(values) - known
     if unknown:
         raise ConfigurationError(f"[{name}] has no setting {', '.join(sorted(unknown))}")
     for key, value in values.items():
