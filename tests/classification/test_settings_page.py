@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medseal.classification.config import _DERIVED, _SECTIONS, TrainConfig
+from medseal.protection.watermark.config import METHOD, FitConfig, WatermarkConfig
+from medseal.protection.watermark.networks import NetworkConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "training-settings.md"
+# The watermark reads its own file, with sections of the same names.
+_WATERMARK = {"network": NetworkConfig, "train": FitConfig}
 HEAD = """# Settings of a training run
 
 Made from the code. A file in `configs/` is TOML: the settings of the first table stand at its
@@ -53,11 +57,15 @@ def page() -> str:
     for name, kind in _SECTIONS.items():
         lines += ["", f"## `[{name}]`", ""]
         lines += rows(kind, without=_DERIVED if name == "network" else ())
+    lines += ["", f"## Method `{METHOD}`", "", "No other setting or section than these."]
+    lines += ["", *rows(WatermarkConfig, without=tuple(_WATERMARK))]
+    for name, kind in _WATERMARK.items():
+        lines += ["", f"### `[{name}]` of `{METHOD}`", "", *rows(kind)]
     return "\n".join(lines) + "\n"
 
 
 def test_every_setting_is_described() -> None:
-    for kind in (TrainConfig, *_SECTIONS.values()):
+    for kind in (TrainConfig, *_SECTIONS.values(), WatermarkConfig, *_WATERMARK.values()):
         assert set(described(kind)) >= {field.name for field in dataclasses.fields(kind)}, kind
 
 
