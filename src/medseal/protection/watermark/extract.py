@@ -56,7 +56,12 @@ _MAX_LOG_LIKELIHOOD = 30.0
 _FINE_SIDE = 2 * FRAME_SIDE
 # Smaller frames that a copy is heard in too: parts that were magnified have their scale there.
 _FRAME_SIZES = (0.6,)
+# Rows and columns below which a copy holds too little to be read; longest frame that is searched
+# for turns, whose spectrum is a square of that side.
+_LEAST_SIDE, _LONGEST_SEARCHED = 32, 2048
 _CELL = 8
+# Log-likelihood ratio of a coded bit in a copy that nothing was read from.
+_UNSURE = 0.1
 _TINY = 1e-12
 
 
@@ -132,6 +137,7 @@ class _Reader:
         self.pattern = pattern(key)
         self.hypotheses = 0
         self.likeliest: tuple[float, NDArray[np.float64]] | None = None
+        self.coded: NDArray[np.uint8] | None = None
 
     def decode(self, places: Sequence[Position]) -> tuple[bytes, Position] | None:
         """Return the payload and position of the first hypothesis whose MAC fits."""
@@ -146,7 +152,9 @@ class _Reader:
         for place, message in zip(places, most_likely_messages(sums), strict=True):
             payload = open_message(message, self.key)
             if payload is not None:
-                self.likeliest = (abs(place.strength), self.pattern.sums(place.tile))
+                heard = self.pattern.sums(place.tile)
+                self.likeliest = (abs(place.strength), heard)
+                self.coded = encode(payload, self.key, heard)
                 return payload, place
         return None
 
@@ -156,7 +164,7 @@ class _Reader:
         if sums is None:
             probabilities = np.full(PAYLOAD_BITS, 0.5)
         else:
-            probabilities = _probabilities(sums * self._scale(sums, payload))
+            probabilities = _probabilities(sums * self._scale(sums))
         probabilities.flags.writeable = False
         return Extraction(
             detected=payload is not None,
@@ -167,15 +175,15 @@ class _Reader:
             evidence=evidence,
         )
 
-    def _scale(self, sums: NDArray[np.float64], payload: bytes | None) -> float:
+    def _scale(self, sums: NDArray[np.float64]) -> float:
         """Return what turns sums into log-likelihood ratios: twice the mean over the variance.
 
         Without a payload the likeliest codeword is no measure: noise has one too. The scale is
         then that of sums that are all noise, which leaves the bits near one half.
         """
-        if payload is None:
-            return 0.1 / max(float(np.sqrt(np.mean(sums**2))), _TINY)
-        signed = sums * (encode(payload, self.key, sums) * 2.0 - 1.0)
+        if self.coded is None:
+            return _UNSURE / max(float(np.sqrt(np.mean(sums**2))), _TINY)
+        signed = sums * (self.coded * 2.0 - 1.0)
         return float(2 * signed.mean() / max(float(signed.var()), _TINY))
 
 
@@ -229,17 +237,16 @@ def _origin(estimate: Plane) -> Position:
 
 
 def _evidence(
-    heard: _Heard, place: Position, payload: bytes, reader: _Reader, shape: tuple[int, int]
-) -> Evidence:
+    heard: _Heard, place: Position, reader: _Reader, shape: tuple[int, int]
+) -> Evidence | None:
     """Return how well each cell bears the pattern that was read."""
-    coded = encode(payload, reader.key, reader.pattern.sums(place.tile))
-    expected = repeated(reader.pattern.tile(coded), heard.estimate.shape[::-1])
+    if reader.coded is None:
+        return None
     undone = np.rot90(heard.estimate, place.turns)
     undone = undone[:, ::-1] if place.mirrored else undone
     rows, columns = undone.shape
-    tile = np.roll(reader.pattern.tile(coded), place.shift, axis=(0, 1))
-    expected = repeated(tile, (rows, columns))
-    product = undone * expected
+    tile = np.roll(reader.pattern.tile(reader.coded), place.shift, axis=(0, 1))
+    product = undone * repeated(tile, (rows, columns))
     whole = product[: rows // _CELL * _CELL, : columns // _CELL * _CELL]
     cells = whole.reshape(rows // _CELL, _CELL, columns // _CELL, _CELL).sum(axis=(1, 3))
     return Evidence(cells=cells.astype(np.float64), placement=_cell_placement(heard, place, shape))
@@ -267,6 +274,16 @@ def _planes(image: MedicalImage, levels: Levels) -> Iterator[Plane]:
     frames: list[StoredValues] = [image.stored_values[i] for i in _frame_order(image.frames)]
     for frame in frames:
         yield levels.plane(frame)
+
+
+def _levels(image: MedicalImage) -> Levels | None:
+    """Return the mapping; None for a copy that is constant or tiny, which is no error."""
+    if min(image.rows, image.columns) < _LEAST_SIDE:
+        return None
+    try:
+        return Levels.of(image)
+    except WatermarkCapacityError:
+        return None
 
 
 def extract(image: MedicalImage, key: bytes) -> Extraction:
@@ -299,10 +316,8 @@ def extract(image: MedicalImage, key: bytes) -> Extraction:
     check_key(key)
     reader = _Reader(key)
     shape = (image.rows, image.columns)
-    try:
-        levels = Levels.of(image)
-    except WatermarkCapacityError:
-        # A constant copy bears no mark; that is an answer, not an error.
+    levels = _levels(image)
+    if levels is None:
         return reader.result(None, None)
     kept: list[tuple[Plane, Plane]] = []
     # 1.
@@ -312,8 +327,8 @@ def extract(image: MedicalImage, key: bytes) -> Extraction:
         places += positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
         found = reader.decode(places)
         if found is not None:
-            return reader.result(found[0], _evidence(heard, found[1], found[0], reader, shape))
-        if len(kept) < _TURNED_FRAMES:
+            return reader.result(found[0], _evidence(heard, found[1], reader, shape))
+        if len(kept) < _TURNED_FRAMES and max(heard.estimate.shape) <= _LONGEST_SEARCHED:
             kept.append((plane, heard.estimate))
     # 2.
     for plane, estimate in kept:
@@ -323,5 +338,5 @@ def extract(image: MedicalImage, key: bytes) -> Extraction:
             )
             found = reader.decode(places)
             if found is not None:
-                return reader.result(found[0], _evidence(heard, found[1], found[0], reader, shape))
+                return reader.result(found[0], _evidence(heard, found[1], reader, shape))
     return reader.result(None, None)

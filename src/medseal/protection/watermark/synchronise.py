@@ -82,7 +82,7 @@ class Position:
 
 
 def _whitened(estimate: Plane) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the power spectrum by its surroundings, centred, and the estimate evened out by them."""
+    """Return the power spectrum by its surroundings, centred, and the estimate evened out so."""
     rows, columns = estimate.shape
     size = max(_SPECTRUM, 2 ** int(np.ceil(np.log2(max(rows, columns)))))
     spectrum = np.fft.rfft2(estimate - estimate.mean(), (size, size))
@@ -238,7 +238,7 @@ class _Waves:
             for place in (peak - step, peak, peak + step)
         )
         bend = np.minimum(before - 2 * here + after, -1e-6)
-        return peak[:, axis] + np.clip((before - after) / (2 * bend), -0.5, 0.5)
+        return np.asarray(peak[:, axis] + np.clip((before - after) / (2 * bend), -0.5, 0.5))
 
 
 # Small changes of scale, of angle, of aspect and of shear.
