@@ -125,7 +125,7 @@ def test_codewords_that_fit_the_host_and_a_model_to_start_from(run, data, tmp_pa
         id="second",
         steps=1,
         head='initial = "tiny"',
-        more="informed = true\nfill = true\nlearning_rate = 1e-9\nweight_decay = 0",
+        more="informed = true\nlearning_rate = 1e-9\nweight_decay = 0",
     )
     card, tensors = weights.load_folder(more.folder)
     assert card.training["initial"] == str(weights.load_folder(run.folder)[0].sha256)
