@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from medseal import weights
 from medseal.digest import Digest
+from medseal.errors import WeightsError
 from medseal.protection.attacks.draws import random_distortion
 from medseal.protection.watermark.config import FitConfig, WatermarkConfig, read_config
 from medseal.protection.watermark.differentiable import (
@@ -49,6 +50,7 @@ from medseal.weights.run_file import (
     restore_optimiser,
     write_run,
 )
+from medseal.weights.store import Tensors
 
 __all__ = ["LOG_NAME", "TrainedWatermark", "train_watermark"]
 
@@ -261,6 +263,13 @@ def _fit(
     return rows
 
 
+def _start_from(pair: _Pair, tensors: Tensors, *, model_id: str) -> None:
+    try:
+        pair.load_state_dict({name: torch.from_numpy(np.array(t)) for name, t in tensors.items()})
+    except RuntimeError as error:
+        raise WeightsError(f"{model_id} is not a watermark of this size of network") from error
+
+
 def train_watermark(config_path: Path, *, data_dir: Path, output_dir: Path) -> TrainedWatermark:
     """Train both networks and write their folder; a run that was stopped goes on.
 
@@ -280,7 +289,7 @@ def train_watermark(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
     InputError
         There are no images to train on.
     WeightsError
-        The file of the run is damaged.
+        The file of the run is damaged, or the model to start from is missing or of another size.
     """
     config = read_config(config_path)
     fit = config.train
@@ -295,7 +304,7 @@ def train_watermark(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
     initial = ""
     if config.initial:
         card, tensors = weights.load_folder(output_dir / config.initial)
-        pair.load_state_dict({name: torch.from_numpy(np.array(t)) for name, t in tensors.items()})
+        _start_from(pair, tensors, model_id=config.initial)
         initial = str(card.sha256)
     text = json.dumps([settings, samples.digest, initial], sort_keys=True)
     digest = str(Digest.plain(text.encode()))
