@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.errors import WatermarkCapacityError
 from medseal.imaging import MedicalImage
 from medseal.imaging.image import StoredValues
 from medseal.protection.watermark import inference
@@ -276,16 +275,6 @@ def _planes(image: MedicalImage, levels: Levels) -> Iterator[Plane]:
         yield levels.plane(frame)
 
 
-def _levels(image: MedicalImage) -> Levels | None:
-    """Return the mapping; None for a copy that is constant or tiny, which is no error."""
-    if min(image.rows, image.columns) < _LEAST_SIDE:
-        return None
-    try:
-        return Levels.of(image)
-    except WatermarkCapacityError:
-        return None
-
-
 def extract(image: MedicalImage, key: bytes) -> Extraction:
     """Read the payload of a copy, wherever it was cut, turned, scaled or mirrored.
 
@@ -316,8 +305,8 @@ def extract(image: MedicalImage, key: bytes) -> Extraction:
     check_key(key)
     reader = _Reader(key)
     shape = (image.rows, image.columns)
-    levels = _levels(image)
-    if levels is None:
+    levels = Levels.of(image)
+    if min(shape) < _LEAST_SIDE:
         return reader.result(None, None)
     kept: list[tuple[Plane, Plane]] = []
     # 1.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.errors import UnsupportedImageError, WatermarkCapacityError
+from medseal.errors import UnsupportedImageError
 from medseal.imaging import MedicalImage, value_range
 from medseal.imaging.image import StoredValues
 from medseal.protection.watermark.frame import Plane
@@ -54,16 +54,12 @@ class Levels:
         ------
         UnsupportedImageError
             Stored values are palette indices, whose neighbours do not look alike.
-        WatermarkCapacityError
-            All values are equal.
         """
         if image.photometric_interpretation.startswith("PALETTE"):
             raise UnsupportedImageError(
                 "palette indices cannot carry a watermark; convert the image to RGB first"
             )
         low, high = value_range(image)
-        if not high > low:
-            raise WatermarkCapacityError("a constant image cannot carry a watermark")
         least, most = image.storable_range
         colour = image.samples >= _COLOUR_SAMPLES
         rgb = image.photometric_interpretation.startswith("RGB")
