@@ -78,7 +78,7 @@ def test_what_cannot_be_marked_is_not_released(
     workspace: Workspace, tmp_path: Path, write_mr: Callable[..., Path]
 ) -> None:
     tiny = write_mr(tmp_path / "tiny.dcm", seed=3, rows=20, columns=20)
-    with pytest.raises(WatermarkCapacityError, match="cannot carry a watermark"):
+    with pytest.raises(WatermarkCapacityError, match="too small for a watermark"):
         make(workspace, sealed_id(workspace, tiny), tmp_path / "copy.dcm")
     assert not (tmp_path / "copy.dcm").exists()
 

@@ -38,6 +38,7 @@ from medseal.pipeline.workspace import Workspace
 from medseal.protection.encryption import SealedPackage
 from medseal.protection.encryption import open as open_package
 from medseal.protection.watermark import extract
+from tests.protection.pictures import texture
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -131,11 +132,15 @@ def test_the_output_is_an_instance_of_its_own_without_names(
 def test_palette_indices_come_back_as_colours_and_it_says_so(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    source = PYDICOM_FILES / "examples_palette.dcm"
+    dataset = pydicom.dcmread(PYDICOM_FILES / "examples_palette.dcm")
+    # As it is, the picture is nearly empty and carries no mark.
+    indices = np.tile(np.rint(texture(350, 400) * 255).astype(np.uint8), 2)
+    dataset.PixelData = indices.tobytes()
+    source = tmp_path / "palette.dcm"
+    dataset.save_as(source)
     item = released(workspace, source, tmp_path / "release.dcm")
     outcome = open_release_file(workspace, item.made.file, tmp_path / "out.dcm")
     assert outcome.exact == "colours"
-    dataset = pydicom.dcmread(source)
     colours = pydicom.pixels.apply_color_lut(dataset.pixel_array, dataset)
     out = read(tmp_path / "out.dcm").stored_values[0]
     np.testing.assert_array_equal(out, colours >> (8 if colours.dtype.itemsize == 2 else 0))
@@ -382,7 +387,9 @@ def test_a_copy_that_would_not_lead_back_is_never_written(
 
     def faulty(*arguments: object) -> object:
         made = embed_removable(*arguments)  # type: ignore[arg-type]
-        return replace(made, side_information=made.side_information[:81] + bytes(5))
+        # Coding 1, and a frame without differences.
+        equal = made.side_information[:80] + b"\1" + bytes(5)
+        return replace(made, side_information=equal)
 
     monkeypatch.setattr(release_module, "embed_removable", faulty)
     with pytest.raises(SideInformationError, match="does not lead to the image"):
