@@ -17,7 +17,7 @@ from medseal.protection.watermark.frame import (
     working_shape,
 )
 from medseal.protection.watermark.levels import Levels
-from medseal.protection.watermark.pattern import Pattern, fold, pattern, repeated
+from medseal.protection.watermark.pattern import fold, pattern, repeated
 from medseal.protection.watermark.payload import (
     MAC_BITS,
     PAYLOAD_BITS,
@@ -46,15 +46,13 @@ _TURNED_FRAMES = 2
 MAX_HYPOTHESES = _MAX_FRAMES * (_SHIFTS + 1) + _TURNED_FRAMES * _PLACEMENTS * _SHIFTS
 """Messages that one call of `extract` decodes at most; enters the false-positive rate."""
 
-_UPRIGHT = ((0, False),)
-_HALF_TURNS = ((0, False), (2, False))
 _ALL = tuple((turns, mirrored) for mirrored in (False, True) for turns in range(4))
 # Largest log-likelihood ratio of a bit that is reported, so that no probability is 0 or 1.
 _MAX_LOG_LIKELIHOOD = 30.0
 # Turned copies are taken from a frame of twice the size: a shrunken one is enlarged again.
 _FINE_SIDE = 2 * FRAME_SIDE
 # Smaller frames that a copy is heard in too: parts that were magnified have their scale there.
-_FRAME_SIZES = (0.6,)
+_FRAME_SIZES = (0.6, 0.45)
 # Rows and columns below which a copy holds too little to be read; longest frame that is searched
 # for turns, whose spectrum is a square of that side.
 _LEAST_SIDE, _LONGEST_SEARCHED = 32, 2048
@@ -203,7 +201,7 @@ def _upright(plane: Plane) -> Plane:
     return inference.load().estimate(copy_maps(frame))
 
 
-def _turned(plane: Plane, estimate: Plane, keyed: Pattern) -> Iterator[_Heard]:
+def _turned(plane: Plane, estimate: Plane) -> Iterator[_Heard]:
     """Yield what is heard of a copy at its likeliest turns and scales."""
     fine = plane
     if max(plane.shape) > _FINE_SIDE:
@@ -215,7 +213,7 @@ def _turned(plane: Plane, estimate: Plane, keyed: Pattern) -> Iterator[_Heard]:
         heard.append(
             (inference.load().estimate(copy_maps(frame)), frame.shape[1] / coarse.shape[1])
         )
-    for placement in placements(heard, keyed, count=_PLACEMENTS):
+    for placement in placements(heard, count=_PLACEMENTS):
         enlarges = abs(np.linalg.det(placement.matrix)) >= 1
         source = coarse if enlarges else fine
         ratios = np.array([source.shape[1] / coarse.shape[1], source.shape[0] / coarse.shape[0]])
@@ -321,10 +319,8 @@ def extract(image: MedicalImage, key: bytes) -> Extraction:
             kept.append((plane, heard.estimate))
     # 2.
     for plane, estimate in kept:
-        for heard in _turned(plane, estimate, reader.pattern):
-            places = positions(
-                heard.estimate, reader.pattern, orientations=_HALF_TURNS, count=_SHIFTS
-            )
+        for heard in _turned(plane, estimate):
+            places = positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
             found = reader.decode(places)
             if found is not None:
                 return reader.result(found[0], _evidence(heard, found[1], reader, shape))
