@@ -25,8 +25,8 @@ _SPECTRUM, _SURROUNDINGS = 512, 31
 _LATTICE_STEP = 0.01
 _APART = 6
 _LEAST_OVERLAP = 2000
-# Lattice vectors, in tiles; the others repeat these.
-_VECTORS = np.array([[1, 0], [0, 1], [1, 1], [1, -1]], np.float64)
+# Lattice vectors, in tiles; the others repeat these, and the far ones tell angles more finely.
+_VECTORS = np.array([[1, 0], [0, 1], [1, 1], [1, -1], [2, 0], [0, 2]], np.float64)
 # Refinement: first step, rounds of halving.
 _FIRST_STEP, _ROUNDS = 0.006, 5
 _GAIN_TO_GO_ON = 1.0005
@@ -86,7 +86,12 @@ class _Likeness:
         side = _SURROUNDINGS * self._size // _SPECTRUM | 1
         # Divided by its surroundings, every wave counts alike: edges are heard in few directions.
         around = cv2.blur(power, (side, side), borderType=cv2.BORDER_REFLECT) + np.float32(1e-9)
-        likeness = np.fft.irfft2(power / around, (self._size, self._size))
+        # Twice as finely as places lie, so that the peaks between them are seen.
+        half = self._size // 2
+        even = np.zeros((2 * self._size, self._size + 1), np.float32)
+        even[:half, : half + 1] = (power / around)[:half]
+        even[-half:, : half + 1] = (power / around)[half:]
+        likeness = np.fft.irfft2(even, (2 * self._size, 2 * self._size))
         self._likeness = np.asarray(likeness / max(float(likeness[0, 0]), _TINY), np.float32)
         self._places = float(estimate.size)
 
@@ -98,7 +103,7 @@ class _Likeness:
         Parameters
         ----------
         across, down
-            (4, ...): offsets of the lattice vectors.
+            (6, ...): offsets of the lattice vectors.
         """
         rows, columns = self._shape
         overlap = np.maximum(rows - np.abs(down), 0) * np.maximum(columns - np.abs(across), 0)
@@ -108,10 +113,11 @@ class _Likeness:
 
     def _at(self, across: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the likeness between the whole distances."""
-        left, top = np.floor(across), np.floor(down)
-        x, y = across - left, down - top
-        column, row = left.astype(np.intp) % self._size, top.astype(np.intp) % self._size
-        after, below = (column + 1) % self._size, (row + 1) % self._size
+        left, top = np.floor(2 * across), np.floor(2 * down)
+        x, y = 2 * across - left, 2 * down - top
+        size = self._likeness.shape[0]
+        column, row = left.astype(np.intp) % size, top.astype(np.intp) % size
+        after, below = (column + 1) % size, (row + 1) % size
         plane = self._likeness
         upper = plane[row, column] * (1 - x) + plane[row, after] * x
         lower = plane[below, column] * (1 - x) + plane[below, after] * x
