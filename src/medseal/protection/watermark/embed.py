@@ -23,7 +23,13 @@ from medseal.protection.watermark.frame import (
 from medseal.protection.watermark.inference import Networks
 from medseal.protection.watermark.levels import LUMA, Levels
 from medseal.protection.watermark.pattern import Pattern, fold, pattern, repeated
-from medseal.protection.watermark.payload import check_key, check_payload, encode
+from medseal.protection.watermark.payload import (
+    check_key,
+    check_payload,
+    encode,
+    most_likely_messages,
+    open_message,
+)
 from medseal.protection.watermark.residual import Residual, differences, native, quantised
 
 __all__ = ["DEFAULT_PSNR_DB", "MIN_SIDE", "Marked", "embed", "mark"]
@@ -37,8 +43,9 @@ MIN_SIDE = 64
 # signal-to-noise ratio holds in any case.
 _SIMILARITIES = (0.9901, 0.98, 0.95)
 _SMALL_SIDE = 384
-# Mean over deviation of the coded bits, as the reader hears them, from which the code is sure.
-_LEAST_MARGIN = 0.8
+# Mean over deviation of the coded bits, as the reader hears them: from the first on the code is
+# sure; down to the second it is tried.
+_SURE_MARGIN, _LEAST_MARGIN = 0.8, 0.6
 # Steps that settle the amplitude, each with rounded values; close enough; least and most factor.
 _STEPS = 6
 _CLOSE = 0.02
@@ -190,6 +197,17 @@ def _margin(heard: NDArray[np.float64], coded: NDArray[np.uint8]) -> float:
     return float(signed.mean() / max(float(signed.std()), _TINY))
 
 
+def _is_read(
+    heard: NDArray[np.float64], coded: NDArray[np.uint8], payload: bytes, key: bytes
+) -> bool:
+    """Return whether the reader decodes the payload from what it hears."""
+    margin = _margin(heard, coded)
+    if margin >= _SURE_MARGIN or margin < _LEAST_MARGIN:
+        return margin >= _SURE_MARGIN
+    (message,) = most_likely_messages(heard[None])
+    return open_message(message, key) == payload
+
+
 def _heard(networks: Networks, keyed: Pattern, plane: Plane) -> NDArray[np.float64]:
     """Return what the reader hears of each coded bit in a plane of levels: (808,)."""
     frame = resample(plane, working_shape(*plane.shape))
@@ -215,19 +233,20 @@ def _cover(
 
 def _mark_frame(
     frame: StoredValues, levels: Levels, payload: bytes, key: bytes, *, psnr_db: float
-) -> tuple[StoredValues, Residual, float]:
-    """Return the marked frame, its residual, and the margin with which it is read back."""
+) -> tuple[StoredValues, Residual, bool]:
+    """Return the marked frame, its residual, and whether it is read back."""
     cover, coded = _cover(frame, levels, payload, key)
     allowed = FULL_LEVEL**2 * 10 ** (-psnr_db / 10)
     is_small = max(frame.shape[:2]) < _SMALL_SIDE
-    amplitude, margin, marked = 0.0, 0.0, frame
+    amplitude, is_read, marked = 0.0, False, frame
     for least in _SIMILARITIES if is_small else _SIMILARITIES[:1]:
         amplitude = _settled(cover, allowed_error=allowed, least_similarity=least)
         marked = cover.marked(amplitude)
-        margin = _margin(_heard(inference.load(), pattern(key), levels.plane(marked)), coded)
-        if margin >= _LEAST_MARGIN:
+        heard = _heard(inference.load(), pattern(key), levels.plane(marked))
+        is_read = _is_read(heard, coded, payload, key)
+        if is_read:
             break
-    return marked, cover.residual(amplitude), margin
+    return marked, cover.residual(amplitude), is_read
 
 
 def mark(
@@ -249,13 +268,13 @@ def mark(
             f"{MIN_SIDE} x {MIN_SIDE}"
         )
     levels = Levels.of(image)
-    frames, residuals, margins = [], [], []
+    frames, residuals, read = [], [], []
     for frame in image.stored_values:
-        marked, residual, margin = _mark_frame(frame, levels, payload, key, psnr_db=psnr_db)
+        marked, residual, is_read = _mark_frame(frame, levels, payload, key, psnr_db=psnr_db)
         frames.append(marked)
         residuals.append(residual)
-        margins.append(margin)
-    if max(margins) < _LEAST_MARGIN:
+        read.append(is_read)
+    if not any(read):
         raise WatermarkCapacityError(
             "the image is too flat or too small to carry a watermark that can be read again"
         )

@@ -17,7 +17,7 @@ from medseal.protection.watermark.frame import (
     working_shape,
 )
 from medseal.protection.watermark.levels import Levels
-from medseal.protection.watermark.pattern import fold, pattern, repeated
+from medseal.protection.watermark.pattern import pattern, repeated
 from medseal.protection.watermark.payload import (
     MAC_BITS,
     PAYLOAD_BITS,
@@ -30,6 +30,7 @@ from medseal.protection.watermark.payload import (
 from medseal.protection.watermark.synchronise import (
     Placement,
     Position,
+    origin,
     placements,
     positions,
     rectified,
@@ -228,11 +229,6 @@ def _smaller(plane: Plane, factor: float) -> Plane:
     return resample(plane, (rows, columns))
 
 
-def _origin(estimate: Plane) -> Position:
-    """Return the position of a copy that was never moved, whatever its synchronisation says."""
-    return Position(tile=fold(estimate), strength=0.0, turns=0, mirrored=False, shift=(0, 0))
-
-
 def _evidence(
     heard: _Heard, place: Position, reader: _Reader, shape: tuple[int, int]
 ) -> Evidence | None:
@@ -310,7 +306,7 @@ def extract(image: MedicalImage, key: bytes) -> Extraction:
     # 1.
     for plane in _planes(image, levels):
         heard = _Heard(estimate=_upright(plane), placement=None)
-        places = [_origin(heard.estimate)]
+        places = [origin(heard.estimate, reader.pattern)]
         places += positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
         found = reader.decode(places)
         if found is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medseal.protection.watermark.frame import Plane
 from medseal.protection.watermark.pattern import TILE, Pattern, fold
 
-__all__ = ["Placement", "Position", "placements", "positions", "rectified"]
+__all__ = ["Placement", "Position", "origin", "placements", "positions", "rectified"]
 
 # Magnifications of the copy's working frame against that of the whole image.
 _LEAST_SCALE, _MOST_SCALE = 0.4, 2.4
@@ -223,6 +223,20 @@ def rectified(frame: Plane, placement: Placement) -> tuple[Plane, Plane]:
     return np.asarray(levels, np.float32), np.asarray(inside > _WHOLE, np.float32)
 
 
+def _correlation(tile: NDArray[np.float64], pattern: Pattern) -> NDArray[np.float64]:
+    """Return the correlation of a tile with the synchronisation, in deviations; 0 in silence."""
+    found = np.fft.ifft2(np.fft.fft2(tile) * np.conj(pattern.sync_spectrum)).real
+    deviation = float(found.std())
+    return np.asarray(found / deviation if deviation > 0 else np.zeros_like(found))
+
+
+def origin(estimate: Plane, pattern: Pattern) -> Position:
+    """Return the position of a copy that was never moved, whatever its synchronisation says."""
+    tile = fold(estimate)
+    strength = float(_correlation(tile, pattern)[0, 0])
+    return Position(tile=tile, strength=strength, turns=0, mirrored=False, shift=(0, 0))
+
+
 def positions(
     estimate: Plane, pattern: Pattern, *, orientations: tuple[tuple[int, bool], ...], count: int
 ) -> list[Position]:
@@ -240,15 +254,12 @@ def positions(
         How many, the likeliest first.
     """
     found = []
-    conjugate = np.conj(pattern.sync_spectrum)
     for turns, mirrored in orientations:
         undone = np.rot90(estimate, turns)
         tile = fold(np.ascontiguousarray(undone[:, ::-1] if mirrored else undone))
-        correlation = np.fft.ifft2(np.fft.fft2(tile) * conjugate).real
-        deviation = float(correlation.std())
-        if deviation == 0:
+        strength = _correlation(tile, pattern)
+        if not strength.any():
             continue
-        strength = correlation / deviation
         for _ in range(count):
             row, column = divmod(int(np.abs(strength).argmax()), TILE)
             here = float(strength[row, column])
