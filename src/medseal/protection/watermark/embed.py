@@ -48,7 +48,7 @@ _SMALL_SIDE = 384
 _SURE_MARGIN, _LEAST_MARGIN = 0.8, 0.6
 # Steps that settle the amplitude, each with rounded values; close enough; least and most factor.
 _STEPS = 6
-_CLOSE = 0.02
+_CLOSE = 0.03
 _FACTOR_LIMITS = (0.2, 4.0)
 _SHRINK = 0.985
 _MAX_SHRINKS = 60
@@ -105,8 +105,10 @@ class _Cover:
             if self.frame.dtype.kind == "f":
                 changes.append(self.unit * np.float32(amplitude * share))
             else:
-                stored = np.rint(self.unit * np.float32(amplitude * share * self.levels.level))
-                changes.append(stored * np.float32(1 / self.levels.level))
+                stored = self.unit * np.float32(amplitude * share * self.levels.level)
+                np.rint(stored, out=stored)
+                stored *= np.float32(1 / self.levels.level)
+                changes.append(stored)
         return changes
 
     def marked(self, amplitude: float) -> StoredValues:
@@ -142,15 +144,24 @@ def _shares(frame: StoredValues, levels: Levels, unit: Plane) -> tuple[float, ..
 
 
 def _distortion(
-    cover: _Cover, planes: Sequence[Plane], changes: Sequence[Plane], *, stride: int
+    cover: _Cover, planes: Sequence[Plane], changes: Sequence[Plane], *, is_estimate: bool
 ) -> tuple[float, float]:
     """Return mean squared error in squared levels, and structural similarity, the least of all."""
     error = sum(float(np.mean(change * change, dtype=np.float64)) for change in changes)
     pairs = list(zip(planes, changes, strict=True))
-    each = [similarity(plane, change, stride=stride) for plane, change in pairs]
+    each = [similarity(plane, change, is_estimate=is_estimate) for plane, change in pairs]
+    if cover.levels.low < 0:
+        # On signed values as they are stored, too: there the index is stricter about zero.
+        shift = np.float32(cover.levels.low / cover.levels.level)
+        stored = [
+            similarity(plane + shift, change, is_estimate=is_estimate) for plane, change in pairs
+        ]
+        each = [min(both) for both in zip(each, stored, strict=True)]
     alike = sum(each) / len(each)
     if len(changes) > 1:
-        alike = min(alike, similarity(_weighted(planes), _weighted(changes), stride=stride))
+        alike = min(
+            alike, similarity(_weighted(planes), _weighted(changes), is_estimate=is_estimate)
+        )
     return error / cover.levels.counted_samples, alike
 
 
@@ -162,7 +173,7 @@ def _weighted(planes: Sequence[Plane]) -> Plane:
 def _settled(cover: _Cover, *, allowed_error: float, least_similarity: float) -> float:
     """Return the largest amplitude that keeps both limits after rounding; 0 if there is none.
 
-    1. An estimate from every second place. 2. The least step down from there that keeps both.
+    1. An estimate from some of the places. 2. The least step down from there that keeps both.
     """
     levels = cover.levels
     planes = levels.sample_planes(cover.frame)
@@ -174,7 +185,7 @@ def _settled(cover: _Cover, *, allowed_error: float, least_similarity: float) ->
     amplitude = float(np.sqrt(allowed_error / energy))
     for _ in range(_STEPS):
         changes = cover.approximate(amplitude)
-        error, alike = _distortion(cover, planes, changes, stride=2)
+        error, alike = _distortion(cover, planes, changes, is_estimate=True)
         room = min(
             allowed_error / max(error, _TINY), (1 - least_similarity) / max(1 - alike, _TINY)
         )
@@ -184,7 +195,7 @@ def _settled(cover: _Cover, *, allowed_error: float, least_similarity: float) ->
     # 2.
     for _ in range(_MAX_SHRINKS):
         changes = levels.changes(cover.frame, cover.marked(amplitude))
-        error, alike = _distortion(cover, planes, changes, stride=1)
+        error, alike = _distortion(cover, planes, changes, is_estimate=False)
         if error <= allowed_error and alike >= least_similarity:
             return amplitude
         amplitude *= _SHRINK

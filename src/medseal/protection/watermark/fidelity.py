@@ -52,15 +52,16 @@ def _mean_similarity(
     return float((luminance * structure).mean(dtype=np.float64))
 
 
-def similarity(cover: Plane, change: Plane, *, stride: int = 1) -> float:
+def similarity(cover: Plane, change: Plane, *, is_estimate: bool = False) -> float:
     """Return the structural similarity of a plane and the plane plus `change`.
 
     Parameters
     ----------
     cover, change
         (rows, columns), levels on a scale where the value range is 255; at least 11 x 11.
-    stride
-        Rows and columns from one place that is looked at to the next; 1 gives the index itself.
+    is_estimate
+        Look at every third row and column with the square window alone, which is the stricter one
+        for most marks.
 
     Returns
     -------
@@ -72,16 +73,14 @@ def similarity(cover: Plane, change: Plane, *, stride: int = 1) -> float:
     ----------
     Wang et al. 2004, doi:10.1109/TIP.2003.819861.
     """
-    totals, count = np.zeros(2), 0
+    windows, stride = ((_square,), 3) if is_estimate else ((_gaussian, _square), 1)
+    totals, count = np.zeros(len(windows)), 0
     for start in range(_GAUSSIAN_RADIUS, cover.shape[0] - _GAUSSIAN_RADIUS, _STRIP_ROWS):
         stop = min(start + _STRIP_ROWS, cover.shape[0] - _GAUSSIAN_RADIUS)
         rows = slice(start - _GAUSSIAN_RADIUS, stop + _GAUSSIAN_RADIUS)
         part, moved = cover[rows], change[rows]
         totals += (stop - start) * np.array(
-            [
-                _mean_similarity(part, moved, window=window, stride=stride)
-                for window in (_gaussian, _square)
-            ]
+            [_mean_similarity(part, moved, window=each, stride=stride) for each in windows]
         )
         count += stop - start
     return float((totals / max(count, 1)).min())

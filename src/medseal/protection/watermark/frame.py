@@ -136,8 +136,15 @@ def visibility(plane: Plane) -> tuple[Plane, Plane]:
     # Centred, so that single precision holds the difference of the two squares.
     centred = plane - np.float32(127.5)
     mean = cv2.blur(centred, size)
-    variance = np.maximum(cv2.blur(centred * centred, size) - mean * mean, 0)
-    return np.sqrt(variance), np.asarray(1 / (variance + np.float32(_SIMILARITY_ENERGY)))
+    # In place: a large image has little memory to spare.
+    mean *= mean
+    centred *= centred
+    variance = cv2.blur(centred, size, dst=centred)
+    variance -= mean
+    np.maximum(variance, 0, out=variance)
+    deviation = np.sqrt(variance, out=mean)
+    variance += np.float32(_SIMILARITY_ENERGY)
+    return deviation, np.divide(np.float32(1), variance, out=variance)
 
 
 def host_maps(plane: Plane, shape: tuple[int, int]) -> NDArray[np.float32]:

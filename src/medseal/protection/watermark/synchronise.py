@@ -27,6 +27,8 @@ _APART = 6
 _LEAST_OVERLAP = 2000
 # Lattice vectors, in tiles; the others repeat these, and the far ones tell angles more finely.
 _VECTORS = np.array([[1, 0], [0, 1], [1, 1], [1, -1], [2, 0], [0, 2]], np.float64)
+# Copies made wider or narrower by some percent; refinement reaches those between.
+_ASPECTS = (1.0, 1.025, 1 / 1.025)
 # Refinement: first step, rounds of halving.
 _FIRST_STEP, _ROUNDS = 0.006, 5
 _GAIN_TO_GO_ON = 1.0005
@@ -129,15 +131,18 @@ class _Likeness:
         angles = np.arange(0, np.pi / 2, _LATTICE_STEP)
         cosine, sine = TILE * scales[:, None] * np.stack([np.cos(angles), np.sin(angles)])[:, None]
         first, second = _VECTORS[:, 0, None, None], _VECTORS[:, 1, None, None]
-        strength = self.strength(first * cosine - second * sine, first * sine + second * cosine)
+        across, down = first * cosine - second * sine, first * sine + second * cosine
         found = []
-        for _ in range(count):
-            row, column = divmod(int(strength.argmax()), angles.size)
-            x, y = cosine[row, column] / TILE, sine[row, column] / TILE
-            found.append((float(strength[row, column]), np.array([[x, -y], [y, x]])))
-            near = np.arange(column - _APART, column + _APART + 1) % angles.size
-            strength[max(row - _APART, 0) : row + _APART + 1, near] = -np.inf
-        return found
+        for aspect in _ASPECTS:
+            strength = self.strength(across * aspect, down / aspect)
+            for _ in range(count):
+                row, column = divmod(int(strength.argmax()), angles.size)
+                x, y = cosine[row, column] / TILE, sine[row, column] / TILE
+                matrix = np.diag([aspect, 1 / aspect]) @ np.array([[x, -y], [y, x]])
+                found.append((float(strength[row, column]), matrix))
+                near = np.arange(column - _APART, column + _APART + 1) % angles.size
+                strength[max(row - _APART, 0) : row + _APART + 1, near] = -np.inf
+        return sorted(found, key=lambda one: -one[0])[:count]
 
     def score(self, matrix: NDArray[np.float64]) -> float:
         """Return the strength of one lattice."""
