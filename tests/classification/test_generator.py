@@ -60,7 +60,7 @@ def test_the_card_says_how_near_the_images_come_to_training(trained):
 
 
 def test_a_generator_classifies_nothing(trained):
-    with pytest.raises(WeightsError, match="knows no method"):
+    with pytest.raises(WeightsError, match="has no classes"):
         load_folder(trained.folder)
 
 
