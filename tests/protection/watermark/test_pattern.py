@@ -53,10 +53,10 @@ def test_another_key_hears_next_to_nothing():
 
 def test_waves_of_the_synchronisation_bear_no_bits():
     keyed = pattern(KEY)
-    assert keyed.sync_waves.shape == keyed.sync_frequencies.shape == (SYNC_WAVES, 2)
+    assert keyed.sync_waves.shape == (SYNC_WAVES, 2)
     both = np.concatenate([keyed.waves, keyed.sync_waves])
     assert len(np.unique(both, axis=0)) == len(both)
-    radius = np.hypot(*keyed.sync_frequencies.T)
+    radius = np.hypot(*np.fft.fftfreq(TILE)[keyed.sync_waves].T)
     assert 0.06 <= radius.min() <= radius.max() < 0.20
     assert np.count_nonzero(keyed.sync_spectrum) == 2 * SYNC_WAVES
     sync = np.fft.ifft2(keyed.sync_spectrum) * TILE**2

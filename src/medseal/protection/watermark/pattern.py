@@ -15,8 +15,7 @@ __all__ = ["SYNC_WAVES", "TILE", "Pattern", "fold", "pattern", "repeated"]
 TILE = 64
 # Waves (cycles a place) that carry: below, the host is too strong; above, nothing outlives a blur.
 _BAND = (0.03, 0.36)
-# Waves of the synchronisation, found again by their magnitudes in a turned or scaled copy: low
-# enough for a copy of twice the size, high enough to tell an angle.
+# Waves of the synchronisation: they outlive what the pattern outlives, and tell a shift by a place.
 _SYNC_BAND = (0.06, 0.20)
 SYNC_WAVES = 28
 # Of the energy of the pattern.
@@ -68,11 +67,6 @@ class Pattern:
     signs: NDArray[np.float64]
     sync_waves: NDArray[np.intp]
     sync_spectrum: NDArray[np.complex128]
-
-    @property
-    def sync_frequencies(self) -> NDArray[np.float64]:
-        """Vertical and horizontal frequency of the synchronisation, cycles a place: (28, 2)."""
-        return np.asarray(np.fft.fftfreq(TILE)[self.sync_waves], np.float64)
 
     def tile(self, coded: NDArray[np.uint8], weights: NDArray[np.float64] | None = None) -> Plane:
         """Return one period of the pattern of a message.

@@ -1,7 +1,7 @@
 import numpy as np
 
 from medseal.metrics.image_quality import psnr, ssim
-from medseal.protection.watermark.baselines.method import add_within, as_bits, certain, scaled
+from medseal.protection.watermark.baselines.method import add_within, as_bits, certain
 from medseal.protection.watermark.levels import Levels
 from tests.protection.pictures import grey
 
@@ -22,10 +22,3 @@ def test_bits_and_readings_fit_each_other():
     assert reading.payload == b"\xa5\x0f"
     assert reading.bit_probabilities.tolist() == as_bits(b"\xa5\x0f").tolist()
     assert reading.detected is None
-
-
-def test_a_plane_keeps_its_mean_at_another_size():
-    plane = np.random.default_rng(2).random((40, 60)).astype(np.float32)
-    assert scaled(plane, (40, 60)) is plane
-    assert scaled(plane, (20, 30)).shape == (20, 30)
-    assert np.isclose(scaled(plane, (20, 30)).mean(), plane.mean(), atol=1e-3)

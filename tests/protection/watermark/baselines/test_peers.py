@@ -31,7 +31,7 @@ def test_a_missing_package_is_named(monkeypatch, method, package):
         method.embed(grey(300, 300), bytes(8), KEY)
 
 
-@pytest.mark.skipif(not installed_peers(), reason="no peer is installed")
+@pytest.mark.skipif(not installed_peers(), reason="needs one of two optional packages")
 @pytest.mark.parametrize("method", installed_peers(), ids=lambda method: method.name)
 def test_a_peer_returns_bits_of_an_eight_bit_colour_copy(method):
     payload = b"\x5a\xc3\x0f\x99\x21\x7e\x44\xb8"[: method.payload_bytes]
@@ -42,7 +42,9 @@ def test_a_peer_returns_bits_of_an_eight_bit_colour_copy(method):
     assert reading.bit_probabilities.size == 8 * method.payload_bytes
 
 
-@pytest.mark.skipif(importlib.util.find_spec("imwatermark") is None, reason="not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("imwatermark") is None, reason="needs invisible-watermark"
+)
 def test_a_small_image_is_refused():
     with pytest.raises(InputError, match="256 x 256"):
         InvisibleWatermark().embed(grey(100, 100), bytes(8), KEY)

@@ -15,8 +15,8 @@ from medseal.protection.watermark.baselines.method import (
     certain,
     changed,
     mean_squared_error,
-    scaled,
 )
+from medseal.protection.watermark.frame import resample
 from medseal.protection.watermark.levels import FULL_LEVEL, Levels
 from medseal.protection.watermark.payload import (
     PAYLOAD_BITS,
@@ -123,7 +123,7 @@ class BlockDct:
         """Return the bits by majority; something is always returned, mark or not."""
         check_key(key)
         plane = Levels.of(image).plane(image.stored_values[0])
-        blocks = _blocks(scaled(plane, shape) if shape else plane)
+        blocks = _blocks(resample(plane, shape) if shape else plane)
         down, across = blocks.shape[:2]
         order = np.einsum("abij,ij->ab", blocks, _DIFFERENCE)
         places = bit_of_block(down * across, key)

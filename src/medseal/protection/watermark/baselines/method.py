@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from medseal.imaging import MedicalImage
 from medseal.imaging.image import StoredValues, frozen
 from medseal.metrics.image_quality import ssim
+from medseal.protection.watermark.frame import Plane
 from medseal.protection.watermark.levels import FULL_LEVEL, Levels
 
 __all__ = [
@@ -21,10 +21,8 @@ __all__ = [
     "certain",
     "changed",
     "mean_squared_error",
-    "scaled",
 ]
 
-Plane = NDArray[np.float32]
 _STEPS = 12
 _ROUNDS = 6
 _MARGIN = 0.97
@@ -101,16 +99,6 @@ def certain(bits: NDArray[np.generic]) -> Reading:
     return Reading(payload=np.packbits(hard).tobytes(), bit_probabilities=hard.astype(np.float64))
 
 
-def scaled(plane: Plane, shape: tuple[int, int]) -> Plane:
-    """Return a plane at another size, by area means down and cubic up."""
-    if plane.shape == shape:
-        return plane
-    shrinks = shape[0] * shape[1] < plane.size
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    resized = cv2.resize(plane, (shape[1], shape[0]), interpolation=method)
-    return np.asarray(resized, np.float32)
-
-
 def changed(frame: StoredValues, levels: Levels, change: Plane) -> StoredValues:
     """Return a frame with `change` levels added to each marked sample, rounded for integers.
 
@@ -128,26 +116,6 @@ def mean_squared_error(frame: StoredValues, levels: Levels, other: StoredValues)
     """Return the mean squared difference of two frames in levels, over the counted samples."""
     changes = levels.changes(frame, other)
     total = sum(float(np.mean(each * each, dtype=np.float64)) for each in changes)
-    return total / levels.counted_samples
-
-
-def moved(levels: Levels, frame: StoredValues, change: Plane) -> StoredValues:
-    """Return a frame with `change` levels added to all marked samples, rounded and clipped."""
-    result = frame.copy()
-    samples = frame[:, :, : levels.marked_samples]
-    added = change.astype(np.float64) * levels.level
-    if frame.dtype.kind != "f":
-        added = np.rint(added)
-    result[:, :, : levels.marked_samples] = levels.add(
-        samples, np.broadcast_to(added[:, :, None], samples.shape)
-    )
-    return result
-
-
-def mean_error(levels: Levels, frame: StoredValues, marked: StoredValues) -> float:
-    """Return the mean squared error in levels over the samples that count."""
-    changes = levels.changes(frame, marked)
-    total = sum(float(np.mean(plane.astype(np.float64) ** 2)) for plane in changes)
     return total / levels.counted_samples
 
 

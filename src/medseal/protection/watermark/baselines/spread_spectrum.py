@@ -15,8 +15,8 @@ from medseal.protection.watermark.baselines.method import (
     Reading,
     add_within,
     as_bits,
-    scaled,
 )
+from medseal.protection.watermark.frame import resample
 from medseal.protection.watermark.levels import Levels
 from medseal.protection.watermark.payload import (
     CODED_BITS,
@@ -119,7 +119,7 @@ def _canonical(plane: Plane) -> Plane:
     longest = max(plane.shape)
     side = _SIDES[0] if longest >= _SMALL_SIDE else _SIDES[1]
     rows, columns = (max(round(length * side / longest), 1) for length in plane.shape)
-    return scaled(plane, (rows, columns))
+    return resample(plane, (rows, columns))
 
 
 def _folded(plane: Plane) -> Plane:
@@ -242,7 +242,7 @@ class SpreadSpectrum:
             raise WatermarkCapacityError("a constant image cannot carry a watermark")
         rows, columns = canonical.shape
         wide = np.tile(tile, (-(-rows // TILE), -(-columns // TILE)))[:rows, :columns]
-        change = scaled(wide * gain, (image.rows, image.columns))
+        change = resample(wide * gain, (image.rows, image.columns))
         limits = {"psnr_db": self.psnr_db, "least_ssim": self.least_ssim}
         return add_within(image, levels, change, **limits)
 

@@ -16,8 +16,8 @@ from medseal.protection.watermark.baselines.method import (
     as_bits,
     certain,
     changed,
-    scaled,
 )
+from medseal.protection.watermark.frame import resample
 from medseal.protection.watermark.levels import FULL_LEVEL, Levels
 from medseal.protection.watermark.payload import (
     PAYLOAD_BITS,
@@ -119,7 +119,7 @@ class WaveletSvd:
         """Return the bits by majority; something is always returned, mark or not."""
         check_key(key)
         plane = Levels.of(image).plane(image.stored_values[0])
-        blocks = _blocks(scaled(plane, shape) if shape else plane)
+        blocks = _blocks(resample(plane, shape) if shape else plane)
         largest = np.linalg.svd(blocks, compute_uv=False)[:, 0]
         votes = np.where(largest / self._step % 1 > 1 / 2, 1.0, -1.0)
         places = bit_of_block(len(blocks), key)
