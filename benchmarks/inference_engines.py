@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from medseal.classification.classifier import Classifier
 from medseal.classification.exported import Engine, Precision
 from medseal.classification.fit import channels_last, to_batch
-from medseal.classification.onnx_graph import quantised, serialised, to_onnx
+from medseal.classification.onnx_graph import serialised, to_onnx
+from medseal.classification.quantise import quantised
 from medseal.classification.runtime import logits_of_network
 from medseal.weights.engine import load_openvino
 

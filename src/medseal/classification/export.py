@@ -26,8 +26,9 @@ from medseal.classification.exported import (
 )
 from medseal.classification.gate import GateBounds, GateOutcome, as_texts, compare
 from medseal.classification.heldout import Role, known_training, roles_of
-from medseal.classification.onnx_graph import OPSET, quantised, serialised, to_onnx
+from medseal.classification.onnx_graph import OPSET, serialised, to_onnx
 from medseal.classification.predict import load, load_folder
+from medseal.classification.quantise import RECIPES, Recipe, quantised
 from medseal.classification.runtime import engine_version, installed_engines, logits_of_network
 from medseal.datasets import Dataset, Record, read_dataset
 from medseal.digest import Digest, JsonValue
@@ -143,26 +144,63 @@ def export_model(
         raise ConfigurationError(f"{classifier.card.id} has no network that could be exported")
     card_bytes = write_card(classifier.card)
     card_sha256 = Digest.plain(card_bytes)
-    graph = to_onnx(classifier)
-    if config.precision == "int8":
-        graph = quantised(graph, material.calibration)
     metadata = metadata_of(classifier.card, card_sha256=card_sha256, precision=config.precision)
-    network = serialised(graph, metadata, name=classifier.card.id)
-    gates, reduced = _gate(classifier, network, material, config)
+    passed = _passed(classifier, material, config, metadata)
     record = ExportRecord(
         model_id=classifier.card.id,
         card_sha256=card_sha256,
-        model_sha256=Digest.plain(network),
+        model_sha256=Digest.plain(passed.network),
         precision=config.precision,
-        gates=gates,
-        reduced=reduced,
-        facts={**material.facts, "bounds": as_texts(asdict(config.bounds))},
+        gates=passed.gates,
+        reduced=passed.reduced,
+        facts={**material.facts, "bounds": as_texts(asdict(config.bounds)), **passed.facts},
     )
-    files = {CARD_NAME: card_bytes, MODEL_NAME: network, RECORD_NAME: write_record(record)}
+    files = {CARD_NAME: card_bytes, MODEL_NAME: passed.network, RECORD_NAME: write_record(record)}
     _write_folder(output, classifier.card.id, files)
     return ExportedModel(
-        card=classifier.card, record=record, preprocess=classifier.preprocess, network=network
+        card=classifier.card,
+        record=record,
+        preprocess=classifier.preprocess,
+        network=passed.network,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Passed:
+    """A network that passed the gate, what was found, and how it was made."""
+
+    network: bytes
+    gates: dict[Engine, dict[str, JsonValue]]
+    reduced: dict[str, JsonValue] | None
+    facts: dict[str, JsonValue]
+
+
+def _passed(
+    classifier: Classifier, material: Material, config: ExportConfig, metadata: dict[str, str]
+) -> _Passed:
+    """Return the first network that the gate lets pass; ExportRefusedError of the last if none.
+
+    In 8 bits there are several recipes, all as fast. They see training images only, but which one
+    is taken the validation images decide, out of as many as there are recipes.
+    """
+    graph = to_onnx(classifier)
+    *others, last = RECIPES if config.precision == "int8" else (None,)
+    refused: dict[str, JsonValue] = {}
+
+    def attempt(recipe: Recipe | None) -> _Passed:
+        made = graph if recipe is None else quantised(graph, material.calibration, recipe=recipe)
+        network = serialised(made, metadata, name=classifier.card.id)
+        gates, reduced = _gate(classifier, network, material, config)
+        facts: dict[str, JsonValue] = {} if recipe is None else {"recipe": recipe}
+        facts |= {"refused": refused} if refused else {}
+        return _Passed(network=network, gates=gates, reduced=reduced, facts=facts)
+
+    for recipe in others:
+        try:
+            return attempt(recipe)
+        except ExportRefusedError as error:
+            refused[str(recipe)] = str(error)
+    return attempt(last)
 
 
 def _gate(

@@ -1,4 +1,4 @@
-"""From a trained network to an ONNX graph: bytes in, logits out, quantised where asked for."""
+"""From a trained network to an ONNX graph: bytes in, logits out."""
 
 import io
 import logging
@@ -8,23 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medseal.classification.classifier import Classifier
 from medseal.classification.exported import MAX_MODEL_BYTES
 from medseal.errors import ConfigurationError, WeightsError
-from medseal.weights.engine import without_telemetry
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OPSET", "quantised", "serialised", "to_onnx"]
+__all__ = ["INPUT", "OPSET", "quiet", "serialised", "to_onnx"]
 
 OPSET = 20
-_INPUT, _OUTPUT = "images", "logits"
+INPUT, _OUTPUT = "images", "logits"
 # Traced with two images, so that the number of images stays open.
 _TRACED = 2
 _WHITE_LEVEL = 255.0
@@ -58,7 +55,7 @@ def to_onnx(classifier: Classifier) -> "onnx.ModelProto":
     config = classifier.preprocess
     shape = (_TRACED, config.rows, config.columns, *((3,) if config.colour else ()))
     example = torch.zeros(shape, dtype=torch.uint8)
-    with _quiet():
+    with quiet():
         try:
             program = torch.onnx.export(
                 _Served(classifier.network).eval(),
@@ -66,7 +63,7 @@ def to_onnx(classifier: Classifier) -> "onnx.ModelProto":
                 dynamo=True,
                 opset_version=OPSET,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
-                input_names=[_INPUT],
+                input_names=[INPUT],
                 output_names=[_OUTPUT],
                 verbose=False,
             )
@@ -110,7 +107,7 @@ def _rectify_before_pooling(graph: "onnx.ModelProto") -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporters' progress and their regret about torchvision off the terminal."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "nncf", "onnxscript")]
     levels = [logger.level for logger in loggers]
@@ -123,39 +120,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def quantised(graph: "onnx.ModelProto", images: NDArray[np.uint8] | None) -> "onnx.ModelProto":
-    """Return the graph with weights and activations of 8 bits, scales fitted to `images`.
-
-    Parameters
-    ----------
-    graph
-        As `to_onnx` returns it.
-    images
-        Standardised training images, (n, rows, columns) or (n, rows, columns, 3).
-
-    Raises
-    ------
-    ConfigurationError
-        No images, or NNCF is not installed.
-    """
-    if images is None or len(images) == 0:
-        raise ConfigurationError("int8 needs training images to fit its scales on")
-    without_telemetry()
-    try:
-        import nncf  # noqa: PLC0415  # optional
-    except ImportError as error:
-        raise ConfigurationError("nncf is needed: pip install 'medseal[export]'") from error
-    inputs = [{_INPUT: images[i : i + 1]} for i in range(len(images))]
-    with _quiet():
-        quantised: onnx.ModelProto = nncf.quantize(
-            graph,
-            nncf.Dataset(inputs),
-            preset=nncf.QuantizationPreset.MIXED,
-            subset_size=len(inputs),
-        )
-    return quantised
 
 
 def serialised(graph: "onnx.ModelProto", metadata: dict[str, str], *, name: str) -> bytes:
