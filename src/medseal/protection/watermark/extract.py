@@ -1,4 +1,7 @@
-"""Read a mark back from any copy: listen, synchronise, decode, compare the MAC."""
+"""Read a mark back from any copy: listen, synchronise, decode, compare the MAC.
+
+The spread mark is looked for first; of images that are too loud for it the quantised one is read.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +27,15 @@ from medseal.protection.watermark.payload import (
     bit_log_likelihoods,
     check_key,
     encode,
+    encode_plain,
     most_likely_messages,
     open_message,
+)
+from medseal.protection.watermark.quantisation import (
+    CANDIDATES,
+    candidates,
+    certainties,
+    orientation,
 )
 from medseal.protection.watermark.synchronise import (
     Placement,
@@ -40,11 +50,14 @@ __all__ = ["MAX_HYPOTHESES", "Evidence", "Extraction", "extract"]
 
 # Every frame bears the mark for itself; so many are read, the middle first.
 _MAX_FRAMES = 8
-# Shifts that are decoded in one go, and turns and scales that are tried, for one frame each.
+# Shifts that are decoded in one go, turns and scales that are tried, and frames that are searched
+# for these and for the quantised mark.
 _SHIFTS = 5
 _PLACEMENTS = 4
-_TURNED_FRAMES = 2
-MAX_HYPOTHESES = _MAX_FRAMES * (_SHIFTS + 1) + _TURNED_FRAMES * _PLACEMENTS * _SHIFTS
+_SEARCHED_FRAMES = 2
+MAX_HYPOTHESES = _MAX_FRAMES * (_SHIFTS + 1) + _SEARCHED_FRAMES * (
+    CANDIDATES + _PLACEMENTS * _SHIFTS
+)
 """Messages that one call of `extract` decodes at most; enters the false-positive rate."""
 
 _ALL = tuple((turns, mirrored) for mirrored in (False, True) for turns in range(4))
@@ -135,6 +148,7 @@ class _Reader:
         self.pattern = pattern(key)
         self.hypotheses = 0
         self.likeliest: tuple[float, NDArray[np.float64]] | None = None
+        self.quantised: NDArray[np.float64] | None = None
         self.coded: NDArray[np.uint8] | None = None
 
     def decode(self, places: Sequence[Position]) -> tuple[bytes, Position] | None:
@@ -156,10 +170,26 @@ class _Reader:
                 return payload, place
         return None
 
+    def decode_quantised(self, heard: _Heard, plane: Plane) -> tuple[bytes, Position] | None:
+        """Return the payload of the quantised mark, and where the spread one is likeliest then."""
+        rows = candidates(plane, self.key)
+        self.hypotheses += len(rows)
+        for index, message in enumerate(most_likely_messages(rows)):
+            payload = open_message(message, self.key)
+            if payload is not None:
+                self.quantised = certainties(rows[index], encode_plain(payload, self.key))
+                ways = (orientation(index),)
+                (place,) = positions(heard.estimate, self.pattern, orientations=ways, count=1)
+                self.coded = encode(payload, self.key, self.pattern.sums(place.tile))
+                return payload, place
+        return None
+
     def result(self, payload: bytes | None, evidence: Evidence | None) -> Extraction:
         """Return what is reported."""
         strength, sums = self.likeliest or (0.0, None)
-        if sums is None:
+        if self.quantised is not None:
+            probabilities = _probabilities(self.quantised)
+        elif sums is None:
             probabilities = np.full(PAYLOAD_BITS, 0.5)
         else:
             probabilities = _probabilities(sums * self._scale(sums))
@@ -269,11 +299,34 @@ def _planes(image: MedicalImage, levels: Levels) -> Iterator[Plane]:
         yield levels.plane(frame)
 
 
+def _readings(
+    image: MedicalImage, levels: Levels, reader: _Reader
+) -> Iterator[tuple[_Heard, tuple[bytes, Position] | None]]:
+    """Yield what is read of a copy, one attempt after the other, in the order of `extract`."""
+    kept: list[tuple[Plane, _Heard]] = []
+    # 1.
+    for plane in _planes(image, levels):
+        heard = _Heard(estimate=_upright(plane), placement=None)
+        places = [origin(heard.estimate, reader.pattern)]
+        places += positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
+        yield heard, reader.decode(places)
+        if len(kept) < _SEARCHED_FRAMES and max(heard.estimate.shape) <= _LONGEST_SEARCHED:
+            kept.append((plane, heard))
+    # 2.
+    for plane, heard in kept:
+        yield heard, reader.decode_quantised(heard, plane)
+    # 3.
+    for plane, upright in kept:
+        for heard in _turned(plane, upright.estimate):
+            places = positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
+            yield heard, reader.decode(places)
+
+
 def extract(image: MedicalImage, key: bytes) -> Extraction:
     """Read the payload of a copy, wherever it was cut, turned, scaled or mirrored.
 
-    1. As it is, in all quarter turns and mirrored, at all shifts. 2. At the likeliest other turns
-    and scales.
+    1. The spread mark as it is, in all quarter turns and mirrored, at all shifts. 2. The quantised
+    mark. 3. The spread mark at the likeliest other turns and scales.
 
     Parameters
     ----------
@@ -302,22 +355,7 @@ def extract(image: MedicalImage, key: bytes) -> Extraction:
     levels = Levels.of(image)
     if min(shape) < _LEAST_SIDE:
         return reader.result(None, None)
-    kept: list[tuple[Plane, Plane]] = []
-    # 1.
-    for plane in _planes(image, levels):
-        heard = _Heard(estimate=_upright(plane), placement=None)
-        places = [origin(heard.estimate, reader.pattern)]
-        places += positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
-        found = reader.decode(places)
+    for heard, found in _readings(image, levels, reader):
         if found is not None:
             return reader.result(found[0], _evidence(heard, found[1], reader, shape))
-        if len(kept) < _TURNED_FRAMES and max(heard.estimate.shape) <= _LONGEST_SEARCHED:
-            kept.append((plane, heard.estimate))
-    # 2.
-    for plane, estimate in kept:
-        for heard in _turned(plane, estimate):
-            places = positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
-            found = reader.decode(places)
-            if found is not None:
-                return reader.result(found[0], _evidence(heard, found[1], reader, shape))
     return reader.result(None, None)

@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 
 from medseal.protection.watermark.payload import CODED_BITS, check_key, derive
 
-__all__ = ["SYNC_WAVES", "TILE", "Pattern", "fold", "pattern", "repeated"]
+__all__ = [
+    "SYNC_WAVES",
+    "TILE",
+    "Pattern",
+    "fold",
+    "half_plane",
+    "keyed_order",
+    "pattern",
+    "repeated",
+    "set_waves",
+]
 
 # Side of a tile in places of the working frame; the pattern repeats with this period both ways.
 TILE = 64
@@ -26,8 +36,21 @@ _TINY = 1e-12
 Plane = NDArray[np.float32]
 
 
-def _half_plane() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the waves of a real tile that stand for themselves, and their frequencies."""
+def half_plane(band: tuple[float, float]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the waves of a real tile that stand for themselves, and their frequencies.
+
+    Parameters
+    ----------
+    band
+        Least frequency, and the first beyond, in cycles a place.
+
+    Returns
+    -------
+    waves
+        (n, 2): row and column in the spectrum of the tile.
+    frequencies
+        (n,), cycles a place.
+    """
     places = [
         (row, column)
         for row in range(TILE)
@@ -37,11 +60,11 @@ def _half_plane() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     indices = np.array(places, np.intp)
     frequencies = np.fft.fftfreq(TILE)[indices]
     radius = np.hypot(frequencies[:, 0], frequencies[:, 1])
-    inside = (radius >= _BAND[0]) & (radius < _BAND[1])
+    inside = (radius >= band[0]) & (radius < band[1])
     return indices[inside], radius[inside]
 
 
-_WAVES, _RADIUS = _half_plane()
+_WAVES, _RADIUS = half_plane(_BAND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +113,7 @@ class Pattern:
         count = len(self.waves)
         wave = (values[:count] + 1j * values[count:]) * np.sqrt((1 - _SYNC_SHARE) / (4 * count))
         spectrum = self.sync_spectrum.copy()
-        _set(spectrum, self.waves, wave)
+        set_waves(spectrum, self.waves, wave)
         return np.asarray(np.fft.ifft2(spectrum).real * TILE**2, np.float32)
 
     def sums(self, tile: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -111,14 +134,16 @@ class Pattern:
         return total
 
 
-def _set(
+def set_waves(
     spectrum: NDArray[np.complex128], waves: NDArray[np.intp], values: NDArray[np.complex128]
 ) -> None:
+    """Set waves of the spectrum of a real tile, each with its mirror image."""
     spectrum[waves[:, 0], waves[:, 1]] = values
     spectrum[-waves[:, 0] % TILE, -waves[:, 1] % TILE] = values.conj()
 
 
-def _order(key: bytes, purpose: str, size: int) -> NDArray[np.intp]:
+def keyed_order(key: bytes, purpose: str, size: int) -> NDArray[np.intp]:
+    """Return a permutation of `size` things that only a holder of the key can compute."""
     words = np.frombuffer(derive(key, purpose, 8 * size), "<u8")
     return np.argsort(words, kind="stable")
 
@@ -138,18 +163,18 @@ def pattern(key: bytes) -> Pattern:
         The key has not 32 bytes.
     """
     check_key(key)
-    order = _order(key, "waves", len(_WAVES))
+    order = keyed_order(key, "waves", len(_WAVES))
     eligible = (_RADIUS[order] >= _SYNC_BAND[0]) & (_RADIUS[order] < _SYNC_BAND[1])
     sync = order[eligible][:SYNC_WAVES]
     data = order[~np.isin(order, sync)]
     slots = 2 * len(data)
-    bit_of = np.resize(np.arange(CODED_BITS), slots)[_order(key, "bits", slots)]
+    bit_of = np.resize(np.arange(CODED_BITS), slots)[keyed_order(key, "bits", slots)]
     drawn = np.frombuffer(derive(key, "signs", -(-slots // 8)), np.uint8)
     signs = np.unpackbits(drawn)[:slots].astype(np.float64) * 2 - 1
     phases = np.frombuffer(derive(key, "phases", 8 * SYNC_WAVES), "<u8") * (2 * np.pi / 2**64)
     spectrum = np.zeros((TILE, TILE), np.complex128)
     amplitude = np.sqrt(_SYNC_SHARE / (2 * SYNC_WAVES))
-    _set(spectrum, _WAVES[sync], amplitude * np.exp(1j * phases))
+    set_waves(spectrum, _WAVES[sync], amplitude * np.exp(1j * phases))
     made = Pattern(
         waves=_WAVES[data],
         bit_of=bit_of,

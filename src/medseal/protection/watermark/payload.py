@@ -3,6 +3,8 @@
 Behind each bit of the message the code has a free bit. The embedder gives it the value with which
 the codeword resembles most what the reader hears of the cover image anyway, so that a host that is
 far louder than the mark helps it (dirty-paper coding). The reader decodes both and drops the free.
+The mark that is quantised into the host (`quantisation`) needs no free bits: its codewords are of
+half that length.
 """
 
 import hashlib
@@ -19,11 +21,13 @@ __all__ = [
     "MAC_BITS",
     "PAYLOAD_BITS",
     "PAYLOAD_BYTES",
+    "PLAIN_BITS",
     "bit_log_likelihoods",
     "check_key",
     "check_payload",
     "derive",
     "encode",
+    "encode_plain",
     "most_likely_messages",
     "open_message",
 ]
@@ -38,10 +42,10 @@ _MESSAGE_BITS = PAYLOAD_BITS + MAC_BITS
 _MEMORY = 10
 _STATES = 1 << _MEMORY
 _GENERATORS = (0o2327, 0o2353, 0o2671, 0o3175)
-# One free bit behind each bit of the message.
-_STRIDE = 2
-_STEPS = _STRIDE * _MESSAGE_BITS + _MEMORY
-CODED_BITS = len(_GENERATORS) * _STEPS
+# Bits that go into the code for each bit of the message: itself, and a free bit behind it.
+_PLAIN_STRIDE, _STRIDE = 1, 2
+PLAIN_BITS = len(_GENERATORS) * (_PLAIN_STRIDE * _MESSAGE_BITS + _MEMORY)
+CODED_BITS = len(_GENERATORS) * (_STRIDE * _MESSAGE_BITS + _MEMORY)
 
 _HALF = _STATES // 2
 # Higher than any sum of log-likelihood ratios that a decoder sees, and finite: inf - inf is NaN.
@@ -144,25 +148,49 @@ def encode(
     ----------
     Miller, Doerr and Cox 2004, doi:10.1109/TIP.2003.821551.
     """
-    check_key(key)
-    check_payload(payload)
-    message = np.unpackbits(np.frombuffer(payload + _mac(payload, key), np.uint8))
-    wanted = np.zeros(_STEPS, np.int8)
-    wanted[: _STRIDE * _MESSAGE_BITS : _STRIDE] = message
+    wanted = _wanted(payload, key, _STRIDE)
     if heard is not None:
         wanted[1 : _STRIDE * _MESSAGE_BITS : _STRIDE] = _FREE
         wanted = _most_likely_bits(np.asarray(heard, np.float32)[None], wanted)[0].astype(np.int8)
-    coded = np.empty((_STEPS, len(_GENERATORS)), np.uint8)
+    return _codeword(wanted)
+
+
+def encode_plain(payload: bytes, key: bytes) -> NDArray[np.uint8]:
+    """Return the codeword of a payload without free bits: (424,) of 0 and 1.
+
+    Parameters and errors as for `encode`.
+    """
+    return _codeword(_wanted(payload, key, _PLAIN_STRIDE))
+
+
+def _wanted(payload: bytes, key: bytes, stride: int) -> NDArray[np.int8]:
+    """Return what goes into the code, every `stride`-th a bit of the message, the others 0."""
+    check_key(key)
+    check_payload(payload)
+    message = np.unpackbits(np.frombuffer(payload + _mac(payload, key), np.uint8))
+    wanted = np.zeros(stride * _MESSAGE_BITS + _MEMORY, np.int8)
+    wanted[: stride * _MESSAGE_BITS : stride] = message
+    return wanted
+
+
+def _codeword(wanted: NDArray[np.int8]) -> NDArray[np.uint8]:
+    coded = np.empty((len(wanted), len(_GENERATORS)), np.uint8)
     register = 0
-    for step in range(_STEPS):
-        register = (register << 1 | int(wanted[step])) & (2 * _STATES - 1)
+    for step, bit in enumerate(wanted):
+        register = (register << 1 | int(bit)) & (2 * _STATES - 1)
         coded[step] = _WORDS[register] >> np.arange(len(_GENERATORS)) & 1
     return coded.ravel()
 
 
+def _stride(coded_bits: int) -> int:
+    """Return how many bits went into a codeword of this length for each bit of the message."""
+    return _STRIDE if coded_bits == CODED_BITS else _PLAIN_STRIDE
+
+
 def _branch_scores(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the score of each output word at each step: (batch, steps, 16)."""
-    by_step = log_likelihoods.reshape(-1, _STEPS, len(_GENERATORS))
+    rows = log_likelihoods.shape[0]
+    by_step = log_likelihoods.reshape(rows, -1, len(_GENERATORS))
     return np.asarray(by_step @ _WORD_SIGNS.T * np.float32(0.5), np.float32)
 
 
@@ -178,17 +206,19 @@ def most_likely_messages(log_likelihoods: NDArray[np.floating]) -> list[bytes]:
     Parameters
     ----------
     log_likelihoods
-        (batch, 808): log P(bit = 1) - log P(bit = 0), up to one positive factor.
+        (batch, 808), or (batch, 424) of plain codewords: log P(bit = 1) - log P(bit = 0), up to one
+        positive factor.
 
     Returns
     -------
     list of bytes
         12 bytes for each row: payload and MAC, not yet compared.
     """
-    wanted = np.full(_STEPS, _FREE, np.int8)
-    wanted[_STRIDE * _MESSAGE_BITS :] = 0
+    stride = _stride(log_likelihoods.shape[1])
+    wanted = np.full(stride * _MESSAGE_BITS + _MEMORY, _FREE, np.int8)
+    wanted[-_MEMORY:] = 0
     bits = _most_likely_bits(np.asarray(log_likelihoods, np.float32), wanted)
-    message = bits[:, : _STRIDE * _MESSAGE_BITS : _STRIDE]
+    message = bits[:, : stride * _MESSAGE_BITS : stride]
     return [line.tobytes() for line in np.packbits(message, axis=1)]
 
 
@@ -200,20 +230,20 @@ def _most_likely_bits(
     Parameters
     ----------
     log_likelihoods
-        (batch, 808).
+        (batch, 4 steps).
     wanted
-        (202,): 0 or 1 where the bit is known, -1 where it is not; the last ten are 0.
+        (steps,): 0 or 1 where the bit is known, -1 where it is not; the last ten are 0.
 
     Returns
     -------
     numpy.ndarray
-        (batch, 202).
+        (batch, steps).
     """
     branches = _branch_scores(log_likelihoods)
-    batch = branches.shape[0]
+    batch, steps = branches.shape[:2]
     score = _start(batch)
-    decisions = np.empty((_STEPS, batch, _STATES), np.bool_)
-    for step in range(_STEPS):
+    decisions = np.empty((steps, batch, _STATES), np.bool_)
+    for step in range(steps):
         branch = branches[:, step]
         lower = np.repeat(score[:, :_HALF], 2, axis=1) + branch[:, _INCOMING[0]]
         upper = np.repeat(score[:, _HALF:], 2, axis=1) + branch[:, _INCOMING[1]]
@@ -223,9 +253,9 @@ def _most_likely_bits(
             # The newest bit is the lowest of the state.
             score[:, 1 - wanted[step] :: 2] = _IMPOSSIBLE
     state = np.zeros(batch, np.intp)  # the closing bits lead back to the empty register
-    bits = np.empty((batch, _STEPS), np.uint8)
+    bits = np.empty((batch, steps), np.uint8)
     row = np.arange(batch)
-    for step in reversed(range(_STEPS)):
+    for step in reversed(range(steps)):
         bits[:, step] = state & 1
         state = state >> 1 | decisions[step][row, state].astype(np.intp) * _HALF
     return bits
@@ -237,7 +267,7 @@ def bit_log_likelihoods(log_likelihoods: NDArray[np.float32]) -> NDArray[np.floa
     Parameters
     ----------
     log_likelihoods
-        (808,): log P(bit = 1) - log P(bit = 0) of each coded bit.
+        (808,) or (424,): log P(bit = 1) - log P(bit = 0) of each coded bit.
 
     Returns
     -------
@@ -249,15 +279,16 @@ def bit_log_likelihoods(log_likelihoods: NDArray[np.float32]) -> NDArray[np.floa
     Bahl et al. 1974, doi:10.1109/TIT.1974.1055186.
     """
     branch = _branch_scores(np.asarray(log_likelihoods, np.float32)[None])[0]
-    forward = np.empty((_STEPS + 1, _STATES), np.float32)
+    steps = branch.shape[0]
+    forward = np.empty((steps + 1, _STATES), np.float32)
     forward[0] = _start(1)[0]
-    for step in range(_STEPS):
+    for step in range(steps):
         lower = np.repeat(forward[step, :_HALF], 2) + branch[step, _INCOMING[0]]
         upper = np.repeat(forward[step, _HALF:], 2) + branch[step, _INCOMING[1]]
         forward[step + 1] = np.maximum(lower, upper)
     backward = _start(1)[0]
-    result = np.empty(_STEPS, np.float64)
-    for step in reversed(range(_STEPS)):
+    result = np.empty(steps, np.float64)
+    for step in reversed(range(steps)):
         here = forward[step + 1] + backward
         result[step] = float(here[1::2].max()) - float(here[0::2].max())
         into_lower = backward + branch[step, _INCOMING[0]]
@@ -265,7 +296,8 @@ def bit_log_likelihoods(log_likelihoods: NDArray[np.float32]) -> NDArray[np.floa
         backward = np.concatenate(
             [into_lower.reshape(_HALF, 2).max(axis=1), into_upper.reshape(_HALF, 2).max(axis=1)]
         )
-    return result[: _STRIDE * PAYLOAD_BITS : _STRIDE]
+    stride = _stride(log_likelihoods.shape[0])
+    return result[: stride * PAYLOAD_BITS : stride]
 
 
 def open_message(message: bytes, key: bytes) -> bytes | None:
