@@ -171,15 +171,16 @@ class _Reader:
         return None
 
     def decode_quantised(self, heard: _Heard, plane: Plane) -> tuple[bytes, Position] | None:
-        """Return the payload of the quantised mark, and where the spread one is likeliest then."""
+        """Return the payload of the quantised mark, and where the spread one lies then."""
         rows = candidates(plane, self.key)
         self.hypotheses += len(rows)
         for index, message in enumerate(most_likely_messages(rows)):
             payload = open_message(message, self.key)
             if payload is not None:
                 self.quantised = certainties(rows[index], encode_plain(payload, self.key))
-                ways = (orientation(index),)
-                (place,) = positions(heard.estimate, self.pattern, orientations=ways, count=1)
+                turns, mirrored = orientation(index)
+                # What is read so was not cut, however faint the synchronisation is.
+                place = origin(heard.estimate, self.pattern, turns=turns, mirrored=mirrored)
                 self.coded = encode(payload, self.key, self.pattern.sums(place.tile))
                 return payload, place
         return None
@@ -269,7 +270,7 @@ def _evidence(
     undone = undone[:, ::-1] if place.mirrored else undone
     rows, columns = undone.shape
     tile = np.roll(reader.pattern.tile(reader.coded), place.shift, axis=(0, 1))
-    product = undone * repeated(tile, (rows, columns))
+    product = undone * repeated(-tile if place.inverted else tile, (rows, columns))
     whole = product[: rows // _CELL * _CELL, : columns // _CELL * _CELL]
     cells = whole.reshape(rows // _CELL, _CELL, columns // _CELL, _CELL).sum(axis=(1, 3))
     return Evidence(cells=cells.astype(np.float64), placement=_cell_placement(heard, place, shape))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from medseal.imaging.image import StoredValues
 from medseal.protection.watermark import spread
 from medseal.protection.watermark.cover import Cover, Limits, distortion
-from medseal.protection.watermark.frame import Plane, resample, visibility
+from medseal.protection.watermark.frame import Plane, resample, visibility, working_shape
 from medseal.protection.watermark.levels import Levels
 from medseal.protection.watermark.pattern import fold, repeated
 from medseal.protection.watermark.payload import encode_plain, most_likely_messages, open_message
@@ -174,13 +174,19 @@ def _amplitude(host: _Host, quantised: Plane, shape: Plane, limits: Limits) -> f
 
 
 def _smaller(frame: StoredValues) -> StoredValues:
-    """Return a copy of a large frame with a long side of 1024, rounded to its own type."""
-    scale = _SHAPED_SIDE / max(frame.shape[:2])
-    if scale >= 1:
+    """Return a copy of a large frame, about 1024 long and rounded to its own type.
+
+    A whole multiple of the working frame, so that both sizes have the same one.
+    """
+    working = working_shape(frame.shape[0], frame.shape[1])
+    times = max(_SHAPED_SIDE // max(working), 1)
+    rows, columns = (times * side for side in working)
+    if rows * columns >= frame.shape[0] * frame.shape[1]:
         return frame
-    shape = (max(round(frame.shape[0] * scale), 1), max(round(frame.shape[1] * scale), 1))
     planes = [
-        cv2.resize(frame[:, :, index].astype(np.float64), shape[::-1], interpolation=cv2.INTER_AREA)
+        cv2.resize(
+            frame[:, :, index].astype(np.float64), (columns, rows), interpolation=cv2.INTER_AREA
+        )
         for index in range(frame.shape[2])
     ]
     small = np.stack(planes, axis=2)

@@ -65,6 +65,8 @@ class Position:
         (64, 64), the folded estimate moved so that it begins with the image.
     strength
         Of the synchronisation, in deviations; negative where the copy is inverted.
+    inverted
+        Whether the tile was turned from light to dark.
     turns, mirrored, shift
         What was undone: quarter turns counter-clockwise, then columns in reverse order, then rows
         and columns of shift.
@@ -72,6 +74,7 @@ class Position:
 
     tile: NDArray[np.float64]
     strength: float
+    inverted: bool
     turns: int
     mirrored: bool
     shift: tuple[int, int]
@@ -235,11 +238,34 @@ def _correlation(tile: NDArray[np.float64], pattern: Pattern) -> NDArray[np.floa
     return np.asarray(found / deviation if deviation > 0 else np.zeros_like(found))
 
 
-def origin(estimate: Plane, pattern: Pattern) -> Position:
-    """Return the position of a copy that was never moved, whatever its synchronisation says."""
-    tile = fold(estimate)
+def _undone(estimate: Plane, turns: int, mirrored: bool) -> Plane:
+    """Return an estimate after quarter turns counter-clockwise, and mirrored then."""
+    turned = np.rot90(estimate, turns)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+def origin(
+    estimate: Plane, pattern: Pattern, *, turns: int = 0, mirrored: bool = False
+) -> Position:
+    """Return the position of a copy that was not cut, whatever its synchronisation says.
+
+    Parameters
+    ----------
+    estimate, pattern
+        As for `positions`.
+    turns, mirrored
+        What is undone.
+    """
+    tile = fold(_undone(estimate, turns, mirrored))
     strength = float(_correlation(tile, pattern)[0, 0])
-    return Position(tile=tile, strength=strength, turns=0, mirrored=False, shift=(0, 0))
+    return Position(
+        tile=tile,
+        strength=strength,
+        inverted=False,
+        turns=turns,
+        mirrored=mirrored,
+        shift=(0, 0),
+    )
 
 
 def positions(
@@ -260,8 +286,7 @@ def positions(
     """
     found = []
     for turns, mirrored in orientations:
-        undone = np.rot90(estimate, turns)
-        tile = fold(np.ascontiguousarray(undone[:, ::-1] if mirrored else undone))
+        tile = fold(_undone(estimate, turns, mirrored))
         strength = _correlation(tile, pattern)
         if not strength.any():
             continue
@@ -273,6 +298,7 @@ def positions(
                 Position(
                     tile=-moved if here < 0 else moved,
                     strength=here,
+                    inverted=here < 0,
                     turns=turns,
                     mirrored=mirrored,
                     shift=(row, column),
