@@ -12,13 +12,14 @@ from medseal.protection.watermark.frame import Plane, visibility
 from medseal.protection.watermark.levels import LUMA, Levels
 from medseal.protection.watermark.residual import Residual, differences, native, quantised
 
-__all__ = ["Cover", "Limits", "distortion", "settled", "shares_of"]
+__all__ = ["Cover", "Limits", "distortion", "settled"]
 
 # Steps that settle the amplitude, each with rounded values; close enough; least and most factor.
 _STEPS = 6
-_CLOSE = 0.03
+_CLOSE = 0.1
 _FACTOR_LIMITS = (0.2, 4.0)
-_SHRINK = 0.985
+# Least and most of an amplitude that is kept where a limit is exceeded.
+_SHRINKS = (0.8, 0.997)
 _MAX_SHRINKS = 60
 _TINY = 1e-12
 
@@ -41,6 +42,14 @@ class Limits:
     def are_kept(self, error: float, alike: float) -> bool:
         """Return whether a mark of this error and similarity is within both."""
         return error <= self.error and alike >= self.similarity
+
+    def room(self, error: float, alike: float) -> float:
+        """Return the factor that the energy of a mark of this error and similarity may still take.
+
+        Below 1 where a limit is exceeded.
+        """
+        dissimilarity = max(1 - alike, _TINY)
+        return min(self.error / max(error, _TINY), (1 - self.similarity) / dissimilarity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,7 +96,8 @@ class Cover:
         """
         small = quantised(residual)
         unit = native(small, (frame.shape[0], frame.shape[1]))
-        shares = shares or shares_of(frame, levels, unit)
+        if shares is None:
+            shares = _shares(_costs(frame, levels, unit)) if levels.marked_samples > 1 else (1.0,)
         return cls(frame=frame, levels=levels, map=small, unit=unit, shares=shares)
 
     def residual(self, amplitude: float) -> Residual:
@@ -122,19 +132,21 @@ class Cover:
         return result
 
 
-def shares_of(frame: StoredValues, levels: Levels, unit: Plane) -> tuple[float, ...]:
+def _costs(frame: StoredValues, levels: Levels, unit: Plane) -> list[float]:
+    """Return the dissimilarity, times 2, that one level of the mark costs in each sample."""
+    energy = unit * unit
+    return [
+        float((energy * visibility(plane)[1]).mean()) + _TINY
+        for plane in levels.sample_planes(frame)
+    ]
+
+
+def _shares(costs: Sequence[float]) -> tuple[float, ...]:
     """Return how many levels each sample takes for one level of brightness.
 
     Those that cost least similarity: the dark, even blue of a retina would else lose more than
     red and green together.
     """
-    if levels.marked_samples == 1:
-        return (1.0,)
-    energy = unit * unit
-    costs = [
-        float((energy * visibility(plane)[1]).mean()) + _TINY
-        for plane in levels.sample_planes(frame)
-    ]
     raw = [weight / cost for weight, cost in zip(LUMA, costs, strict=True)]
     brightness = sum(weight * share for weight, share in zip(LUMA, raw, strict=True))
     return tuple(share / brightness for share in raw)
@@ -177,33 +189,36 @@ def _weighted(planes: Sequence[Plane]) -> Plane:
     return np.asarray(total, np.float32)
 
 
-def settled(cover: Cover, limits: Limits) -> float:
-    """Return the largest amplitude that keeps both limits after rounding; 0 if there is none.
+def settled(cover: Cover, limits: Limits) -> tuple[float, StoredValues]:
+    """Return the largest amplitude that keeps both limits after rounding, and the marked frame.
 
-    1. An estimate from some of the places. 2. The least step down from there that keeps both.
+    0 and the frame as it is if there is none. 1. A guess from the energy of the mark and where it
+    lies, refined on some of the places. 2. The least step down from there that keeps both.
     """
     levels = cover.levels
     planes = levels.sample_planes(cover.frame)
-    spread = sum(share * share for share in cover.shares) / levels.counted_samples
-    energy = float(np.mean(cover.unit * cover.unit, dtype=np.float64)) * spread
+    squares = [share * share for share in cover.shares]
+    energy = float(np.mean(cover.unit * cover.unit, dtype=np.float64)) * sum(squares)
     if energy <= 0:
-        return 0.0
+        return 0.0, cover.frame
     # 1.
-    amplitude = float(np.sqrt(limits.error / energy))
+    costs = _costs(cover.frame, levels, cover.unit)
+    cost = sum(square * each for square, each in zip(squares, costs, strict=True))
+    dissimilarity = 2 * (1 - limits.similarity) * len(squares) / cost
+    amplitude = float(np.sqrt(min(limits.error * levels.counted_samples / energy, dissimilarity)))
     for _ in range(_STEPS):
         changes = cover.approximate(amplitude)
-        error, alike = distortion(cover, planes, changes, is_estimate=True)
-        room = min(
-            limits.error / max(error, _TINY), (1 - limits.similarity) / max(1 - alike, _TINY)
-        )
+        room = limits.room(*distortion(cover, planes, changes, is_estimate=True))
         amplitude *= min(max(float(np.sqrt(room)), _FACTOR_LIMITS[0]), _FACTOR_LIMITS[1])
         if abs(room - 1) < _CLOSE:
             break
     # 2.
     for _ in range(_MAX_SHRINKS):
-        changes = levels.changes(cover.frame, cover.marked(amplitude))
+        marked = cover.marked(amplitude)
+        changes = levels.changes(cover.frame, marked)
         error, alike = distortion(cover, planes, changes, is_estimate=False)
         if limits.are_kept(error, alike):
-            return amplitude
-        amplitude *= _SHRINK
-    return 0.0
+            return amplitude, marked
+        shrink = float(np.sqrt(limits.room(error, alike)))
+        amplitude *= min(max(shrink, _SHRINKS[0]), _SHRINKS[1])
+    return 0.0, cover.frame

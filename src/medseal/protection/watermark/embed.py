@@ -25,9 +25,6 @@ MIN_SIDE = 64
 # signal-to-noise ratio holds in any case.
 _SIMILARITIES = (0.9901, 0.98, 0.95)
 _SMALL_SIDE = 384
-# Mean over deviation of the coded bits of the spread mark below which the image counts as too loud
-# for it: there the quantised mark is added.
-_CLEAR_MARGIN = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,20 +50,15 @@ def _mark_frame(
     plane = levels.plane(frame)
     coded = spread.codeword(plane, payload, key)
     cover = Cover.of(frame, levels, spread.residual(plane, coded, key))
-    error = FULL_LEVEL**2 * 10 ** (-psnr_db / 10)
     is_small = max(frame.shape[:2]) < _SMALL_SIDE
-    amplitude, is_read, marked, margin = 0.0, False, frame, 0.0
-    limits = Limits(error=error, similarity=_SIMILARITIES[0])
     for similarity in _SIMILARITIES if is_small else _SIMILARITIES[:1]:
-        limits = Limits(error=error, similarity=similarity)
-        amplitude = settled(cover, limits)
-        marked = cover.marked(amplitude)
-        heard = spread.heard(levels.plane(marked), key)
-        margin = spread.margin(heard, coded)
-        is_read = spread.is_read(heard, coded, payload, key)
+        limits = Limits(error=FULL_LEVEL**2 * 10 ** (-psnr_db / 10), similarity=similarity)
+        amplitude, marked = settled(cover, limits)
+        heard = spread.Heard.of(levels.plane(marked), coded, key)
+        is_read = heard.is_read(payload, key)
         if is_read:
             break
-    if margin < _CLEAR_MARGIN:
+    if heard.margin < spread.CLEAR_MARGIN:
         both = joint(frame, levels, payload, key, shares=cover.shares, limits=limits)
         if both is not None:
             return both.marked, both.residual, True
