@@ -122,7 +122,14 @@ def test_ensemble_is_not_worse_than_its_members_on_validation(trained_ensemble):
         assert member.sha256.value.hex() == digest
     assert tensors["shares"].sum() == pytest.approx(1)
     notes = card.training
-    assert notes["validation_accuracy"] >= max(notes["validation_accuracy_alone"].values())
+    gain, error = notes["validation_gain"]
+    shares = notes["shares"]
+    assert list(shares) == card.network["members"]
+    # One member alone says what it says itself, and needs no calibration of its own.
+    assert (max(shares.values()) == 1) == (card.calibration["temperature"] == 1) == (gain <= error)
+    if max(shares.values()) == 1:
+        name = max(shares, key=shares.get)
+        assert notes["validation_accuracy"] == notes["validation_accuracy_alone"][name]
 
 
 def test_member_of_another_split_is_refused(trained_ensemble, brain_folder):

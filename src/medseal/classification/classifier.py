@@ -172,8 +172,10 @@ class Classifier:
         if not self.members:
             frames = np.stack([standardise(frame, config=self.preprocess) for frame in shown])
             return self.probabilities(frames)
-        parts = [member.shown_probabilities(shown) for member in self.members]
-        logits = average_logits(parts, np.array(self.shares))
+        # A member without a share is not asked.
+        asked = [(m, share) for m, share in zip(self.members, self.shares, strict=True) if share]
+        parts = [member.shown_probabilities(shown) for member, _ in asked]
+        logits = average_logits(parts, np.array([share for _, share in asked]))
         return softmax(logits / self.temperature + self.offsets)
 
     def predict(self, images: Sequence[MedicalImage | ReducedImage]) -> list[Prediction]:

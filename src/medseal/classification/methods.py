@@ -85,6 +85,8 @@ class Fitted:
         Images that the choice was made on.
     logits
         Of the stored model, on them, (n, classes).
+    calibrated
+        Whether their softmax is calibrated already.
     """
 
     tensors: Tensors
@@ -93,6 +95,7 @@ class Fitted:
     notes: Mapping[str, Any]
     validation: Examples
     logits: NDArray[np.float64]
+    calibrated: bool = False
 
 
 def fit_network(run: Run) -> Fitted:
@@ -217,6 +220,7 @@ def fit_machine(run: Run) -> Fitted:
         notes={**notes, "settings": settings},
         validation=validation,
         logits=LinearSvm.from_tensors(tensors).logits(validation.images),
+        calibrated=True,  # its sigmoid has been fitted to the same images
     )
 
 
@@ -238,8 +242,9 @@ def fit_ensemble(run: Run) -> Fitted:
     balanced = (
         balanced_weights(labels, validation.sources) if run.config.calibration.balanced else None
     )
-    shares = fit_shares(probabilities, labels, weights=balanced)
-    rounded = shares.astype(np.float32)
+    groups = [record.group for record in run.dataset.select(run.split.names("validation"))]
+    shares = fit_shares(probabilities, labels, weights=balanced, groups=groups)
+    rounded = shares.values.astype(np.float32)
     ids = [member.card.id for member in members]
     alone = [float((p.argmax(axis=1) == labels).mean()) for p in probabilities]
     logits = average_logits(probabilities, rounded.astype(np.float64))
@@ -251,12 +256,14 @@ def fit_ensemble(run: Run) -> Fitted:
             "sha256": [member.card.sha256.value.hex() for member in members],
         },
         notes={
-            "shares": dict(zip(ids, shares.tolist(), strict=True)),
+            "shares": dict(zip(ids, shares.values.tolist(), strict=True)),
+            "validation_gain": [shares.gain, shares.standard_error],
             "validation_accuracy": float((logits.argmax(axis=1) == labels).mean()),
             "validation_accuracy_alone": dict(zip(ids, alone, strict=True)),
         },
         validation=validation,
         logits=logits,
+        calibrated=shares.alone,
     )
 
 

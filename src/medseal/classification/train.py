@@ -144,8 +144,8 @@ def _calibrate(fitted: Fitted, config: TrainConfig) -> dict[str, Any]:
     settings, labels = config.calibration, fitted.validation.labels
     balanced = balanced_weights(labels, fitted.validation.sources) if settings.balanced else None
     offsets = np.zeros(fitted.logits.shape[1])
-    if config.method == "linear-svm":
-        temperature = 1.0  # its sigmoid has been fitted to the same images already
+    if fitted.calibrated:
+        temperature = 1.0
     elif settings.offsets:
         temperature, offsets = fit_offsets(
             fitted.logits, labels, weights=balanced, penalty=settings.penalty
