@@ -38,3 +38,10 @@ def picture(values, *, bits=None, photometric="MONOCHROME2", attributes=None):
 def grey(rows=320, columns=288, *, seed=0):
     """Return an 8-bit grey image."""
     return picture(np.clip(texture(rows, columns, seed=seed) * 255, 0, 255).astype(np.uint8))
+
+
+def loud(rows=512, columns=512, *, seed=0):
+    """Return an 8-bit disc of dither, black and 180: far louder than any mark."""
+    drawn = np.random.default_rng(seed).random((rows, columns)) < 0.4
+    row, column = np.ogrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    return picture(np.where(drawn & (np.hypot(row, column) < 0.9), 180, 0).astype(np.uint8))

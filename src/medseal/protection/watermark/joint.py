@@ -181,7 +181,8 @@ def _smaller(frame: StoredValues) -> StoredValues:
     working = working_shape(frame.shape[0], frame.shape[1])
     times = max(_SHAPED_SIDE // max(working), 1)
     rows, columns = (times * side for side in working)
-    if rows * columns >= frame.shape[0] * frame.shape[1]:
+    longest = max(frame.shape[:2])
+    if longest <= _SHAPED_SIDE or rows * columns >= frame.shape[0] * frame.shape[1]:
         return frame
     planes = [
         cv2.resize(
