@@ -16,8 +16,9 @@ from medseal.errors import (
 )
 from medseal.imaging import read, value_range
 from medseal.metrics.image_quality import psnr, ssim
+from medseal.protection.attacks.distortions import jpeg
 from medseal.protection.watermark import embed, extract
-from tests.protection.pictures import KEY, PAYLOAD, grey, picture, texture
+from tests.protection.pictures import KEY, PAYLOAD, grey, loud, picture, texture
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -110,6 +111,30 @@ def test_what_is_allowed_is_used():
     marked = embed(cover, PAYLOAD, KEY)
     pair = cover.stored_values[0], marked.stored_values[0]
     assert psnr(*pair, data_range=255) < 45.3 or ssim(*pair, data_range=255) < 0.991
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_far_louder_than_the_mark_bears_it_too(seed):
+    cover = loud(400, 448, seed=seed)
+    marked = embed(cover, PAYLOAD, KEY)
+    check_limits(cover, marked, least_ssim=0.99)
+    for copy in (marked, jpeg(marked, quality=60)):
+        assert extract(copy, KEY).payload == PAYLOAD
+    assert not extract(cover, KEY).detected
+
+
+def test_frames_are_marked_as_each_needs_it():
+    values = np.concatenate([grey(384, 384).stored_values, loud(384, 384).stored_values])
+    cover = picture(values)
+    marked = embed(cover, PAYLOAD, KEY)
+    check_limits(cover, marked, least_ssim=0.99)
+    counts = []
+    for frame in marked.stored_values:
+        found = extract(marked.with_stored_values(frame[None].copy()), KEY)
+        assert found.payload == PAYLOAD
+        counts.append(found.false_positive_rate * 2**32)
+    # The first is read by the spread mark, the second by the quantised one.
+    assert counts[0] <= 6 < counts[1]
 
 
 def test_flat_air_is_left_alone():

@@ -46,6 +46,45 @@ def test_free_bits_bend_the_codeword_to_the_host_and_not_the_payload(payload, ke
     assert code.open_message(message, key) == payload
 
 
+@given(payload=PAYLOADS, key=KEYS, seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_a_plain_codeword_is_half_as_long_and_corrects_as_much(payload, key, seed):
+    coded = code.encode_plain(payload, key)
+    assert coded.shape == (code.PLAIN_BITS,) == (424,)
+    received = as_signs(coded) + np.random.default_rng(seed).normal(0, 1.1, code.PLAIN_BITS)
+    (message,) = code.most_likely_messages(received[None])
+    assert code.open_message(message, key) == payload
+
+
+def test_a_plain_codeword_is_that_of_the_message_alone():
+    plain = code.encode_plain(b"release1", KEY)
+    register, words = 0, []
+    for bit in [*np.unpackbits(np.frombuffer(b"release1" + code._mac(b"release1", KEY), "u1"))] + (
+        [0] * 10
+    ):
+        register = (register << 1 | int(bit)) & 0x7FF
+        words += [bin(register & generator).count("1") % 2 for generator in code._GENERATORS]
+    assert plain.tolist() == words
+
+
+def test_a_batch_of_plain_codewords_is_decoded_row_by_row():
+    payloads = [b"release1", b"release2", bytes(8)]
+    received = np.stack([as_signs(code.encode_plain(payload, KEY)) for payload in payloads])
+    messages = code.most_likely_messages(received * 0.3)
+    assert [code.open_message(message, KEY) for message in messages] == payloads
+
+
+def test_bit_log_likelihoods_of_a_plain_codeword():
+    bits = np.unpackbits(np.frombuffer(b"release1", np.uint8))
+    clean = as_signs(code.encode_plain(b"release1", KEY))
+    certain = code.bit_log_likelihoods(clean * 4)
+    assert np.array_equal(certain > 0, bits == 1)
+    assert np.abs(certain).min() >= 29 * 4
+    # The message alone decides: with a bit of noise all of them still agree.
+    noisy = clean + np.random.default_rng(4).normal(0, 0.8, code.PLAIN_BITS).astype(np.float32)
+    assert np.array_equal(code.bit_log_likelihoods(noisy) > 0, bits == 1)
+
+
 def test_the_bent_codeword_is_the_best_of_all_with_this_payload():
     heard = np.random.default_rng(6).normal(size=code.CODED_BITS)
     best = as_signs(code.encode(b"release1", KEY, heard)) @ heard
@@ -103,8 +142,9 @@ def test_the_code_has_free_distance_29():
 
 def test_noise_and_other_keys_are_never_taken_for_a_payload():
     rng = np.random.default_rng(5)
-    noise = rng.normal(size=(300, code.CODED_BITS))
-    assert not any(code.open_message(m, KEY) for m in code.most_likely_messages(noise))
+    for size in (code.CODED_BITS, code.PLAIN_BITS):
+        noise = rng.normal(size=(300, size))
+        assert not any(code.open_message(m, KEY) for m in code.most_likely_messages(noise))
     (message,) = code.most_likely_messages(as_signs(code.encode(b"release1", KEY))[None])
     assert code.open_message(message, bytes(32)) is None
 
@@ -139,9 +179,13 @@ def test_keys_derived_for_different_purposes_differ():
 def test_a_key_of_another_length_is_refused(key):
     with pytest.raises(WatermarkKeyError, match="a watermark key has 32 bytes"):
         code.encode(b"release1", key)
+    with pytest.raises(WatermarkKeyError, match="a watermark key has 32 bytes"):
+        code.encode_plain(b"release1", key)
 
 
 @pytest.mark.parametrize("payload", [b"", bytes(7), bytes(9), "12345678"])
 def test_a_payload_of_another_length_is_refused(payload):
     with pytest.raises(WatermarkKeyError, match="a watermark payload has 8 bytes"):
         code.encode(payload, KEY)
+    with pytest.raises(WatermarkKeyError, match="a watermark payload has 8 bytes"):
+        code.encode_plain(payload, KEY)

@@ -17,7 +17,7 @@ from medseal.errors import (
 )
 from medseal.imaging import MedicalImage, encode, read_bytes, values_digest
 from medseal.protection.watermark import embed, embed_removable, remove, side_information
-from tests.protection.pictures import KEY, PAYLOAD, grey, picture, texture
+from tests.protection.pictures import KEY, PAYLOAD, grey, loud, picture, texture
 
 DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"]
 HEADER_BYTES = 81
@@ -90,6 +90,10 @@ COVERS = {
     "signed": lambda: picture((texture(192, 160) * 3000 - 1000).astype(np.int16)),
     "colour": colour,
     "float": lambda: picture((texture(192, 160) * 7.5 - 1).astype(np.float32)),
+    "too loud, larger": lambda: loud(400, 384),
+    "too loud, signed, larger": lambda: picture(
+        loud(400, 384).stored_values.astype(np.int16) * 8 - 1000, bits=12
+    ),
     "saturated": lambda: picture(np.clip(texture(320, 288) * 500 - 80, 0, 255).astype(np.uint8)),
 }
 BY_MAP = ("colour", "flat parts", "a flat frame", "saturated")

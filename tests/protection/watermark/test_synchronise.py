@@ -5,6 +5,7 @@ import pytest
 from medseal.protection.watermark.pattern import TILE, fold, pattern, repeated
 from medseal.protection.watermark.synchronise import (
     Placement,
+    origin,
     placements,
     positions,
     rectified,
@@ -150,3 +151,30 @@ def test_the_strongest_positions_lie_apart():
 
 def test_silence_has_no_position():
     assert positions(np.zeros((64, 64), np.float32), pattern(KEY), orientations=ALL, count=5) == []
+
+
+@pytest.mark.parametrize(("turns", "mirrored"), ALL)
+def test_the_position_of_what_was_not_cut(turns, mirrored):
+    plane = repeated(pattern(KEY).tile(CODED), (256, 192))
+    # The way there is the way back in reverse.
+    copy = np.rot90(plane[:, ::-1] if mirrored else plane, -turns)
+    place = origin(copy, pattern(KEY), turns=turns, mirrored=mirrored)
+    assert (place.turns, place.mirrored, place.shift) == (turns, mirrored, (0, 0))
+    assert np.allclose(place.tile, fold(plane))
+    assert place.strength > 6
+    found = positions(copy, pattern(KEY), orientations=ALL, count=1)[0]
+    assert np.allclose(found.tile, place.tile)
+    assert found.strength == pytest.approx(place.strength)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_light_for_dark_is_turned_back_where_the_synchronisation_says_so(sign):
+    plane = repeated(pattern(KEY).tile(CODED), (192, 192))
+    (found,) = positions(sign * plane, pattern(KEY), orientations=((0, False),), count=1)
+    assert found.inverted == (sign < 0)
+    assert sign * found.strength > 6
+    assert np.allclose(found.tile, fold(plane))
+    # What is read at the origin is taken as it is.
+    place = origin(sign * plane, pattern(KEY))
+    assert not place.inverted
+    assert np.allclose(place.tile, sign * fold(plane))
