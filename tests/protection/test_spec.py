@@ -1,13 +1,16 @@
 """The figures in the specifications are those of the code."""
 
+import re
 from pathlib import Path
+
+import numpy as np
 
 from medseal.imaging.limits import MAX_FRAMES
 from medseal.protection.tamper import MAX_FINGERPRINT_BYTES, fingerprint
 from medseal.protection.tamper.tiles import MAX_TILES
-from medseal.protection.watermark import MIN_SIDE, payload
+from medseal.protection.watermark import MIN_SIDE, payload, quantisation
 from medseal.protection.watermark.extract import MAX_HYPOTHESES, extract
-from medseal.protection.watermark.frame import FRAME_SIDE
+from medseal.protection.watermark.frame import FRAME_SIDE, LOCAL_SIDE
 from medseal.protection.watermark.pattern import SYNC_WAVES, TILE, pattern
 from medseal.protection.watermark.residual import MAP_LIMIT
 from tests.protection.pictures import KEY, grey
@@ -39,9 +42,55 @@ def test_watermark_payload():
     assert f"An image needs {MIN_SIDE} x {MIN_SIDE} places" in page
 
 
+def test_quantised_mark():
+    page = " ".join((SPEC / "watermark-payload.md").read_text().split())
+    keyed = quantisation.quantiser(KEY)
+    waves, slots = len(quantisation._WAVES), len(keyed.bit_of)
+    rings = len(quantisation._PROFILE)
+    bits = payload.PLAIN_BITS
+    assert slots == 2 * waves
+    least, beyond = ((TILE * bound) ** 2 for bound in quantisation._BAND)
+    assert f"{np.ceil(least):g} <= m^2 + v^2 <= {np.floor(beyond):g} are" in page
+    assert f"by u, then v: {waves}. Ranked" in page
+    assert f"in ring floor({rings} k / {waves})" in page
+    assert f"The {slots} slots are" in page
+    assert f"floor({bits} r / {rings}) to floor({bits} (r + 1) / {rings}) - 1" in page
+    assert f'`order("quantised bits", {bits})`' in page
+    assert f'`order("quantised waves", {slots})`' in page
+    shares = np.bincount(keyed.bit_of)
+    assert f"{shares.min()} or {shares.max()} slots for each bit" in page
+    assert f'`derive("quantised signs", {-(-slots // 8)})`' in page
+    assert f'`words("quantised dither", {bits})`' in page
+    assert f"which gives {bits} coded bits" in page
+
+
+def test_listening_and_lattice_of_a_quantised_mark():
+    page = " ".join((SPEC / "watermark-payload.md").read_text().split())
+    steps, side = quantisation.STEPS, quantisation._ENERGY_SIDE
+    ratio = steps[1] / steps[0]
+    assert f"{steps[0]:g} * {ratio:g}^k for k = 0 to {len(steps) - 1}" in page
+    assert f"(f_r / f)^{quantisation._STEP_SLOPE:g}" in page
+    assert f"a deviation of {quantisation._SMOOTHING:g} times" in page
+    assert f"differ by less than {quantisation._EVEN:g} levels" in page
+    assert f"more than {quantisation._ODD:g} above" in page
+    assert f"its mean over {LOCAL_SIDE} x {LOCAL_SIDE} places" in page
+    assert f"over {side} x {side} places" in page
+    assert quantisation._LOUDNESS == 1 / 4
+    assert f"q / (q + {quantisation._QUIET:g}) * (q + {quantisation._QUIET:g})^(-1/4)" in page
+    first, second = quantisation._LIFTS
+    toe = f"p / (p + {quantisation._TOE:g})"
+    assert f"p + {first:g} {toe}, then by p + {second:g} {toe}," in page
+    assert f"a plain codeword for each of {len(steps)} steps in each of 8 orientations" in page
+    assert f"before specks are looked for: {quantisation.CANDIDATES} in all" in page
+
+
 def test_false_positives_of_a_watermark():
     page = " ".join((SPEC / "watermark-payload.md").read_text().split())
     single = round(extract(grey(128, 128), KEY).false_positive_rate * 2**32)
     assert f"`MAX_HYPOTHESES` = {MAX_HYPOTHESES}." in page
-    for count in (single, MAX_HYPOTHESES):
-        assert f"= {count} | {count * 2**-32:.1e}".replace("e-0", "e-") in page
+    assert f", {quantisation.CANDIDATES} by step 2" in page
+    rows = re.findall(r"\| ([\d +*()]+) = (\d+) \| ([\d.e-]+) \|", page)
+    assert [int(count) for _, count, _ in rows] == [single, MAX_HYPOTHESES]
+    for terms, count, bound in rows:
+        assert str(quantisation.CANDIDATES) in terms
+        assert bound == f"{int(count) * 2**-32:.1e}".replace("e-0", "e-")
