@@ -345,8 +345,13 @@ def measure_resnet(
         limit = limits(seconds)
         found = resnet(models, data, Path(name), limit, seconds)
     rest = {key: row for key, row in stored["result"].items() if not key.startswith("resnet50")}
+    earlier = [row for key, row in stored["result"].items() if key.startswith("resnet50")]
+    # A result that was itself measured apart says when the rest was.
+    known = [row["measured_apart"] for row in earlier if "measured_apart" in row]
     apart = {
-        "all_else_measured_at": stored["measured_at"],
+        "all_else_measured_at": (
+            known[0]["all_else_measured_at"] if known else stored["measured_at"]
+        ),
         "limit_teraoperations_a_second": {key: round(v, 4) for key, v in limit.items()},
         "load_of_the_machine": round(os.getloadavg()[0], 1),
     }

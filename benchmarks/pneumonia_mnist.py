@@ -1,8 +1,9 @@
 """PneumoniaMNIST: the five-layer network with several seeds on the official test part.
 
 Trains the committed configuration once a seed (a run that was stopped goes on), scores each on the
-official test part, and reports every seed and the mean beside the published figures. The SVM is
-trained beside it with its own configuration.
+official test part, and reports every seed and the mean of their figures beside the published ones.
+The average of the seeds is one classifier: the mean of their calibrated probabilities, in equal
+parts, with nothing fitted. The SVM is trained beside it with its own configuration.
 """
 
 import json
@@ -14,8 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from benchmarks.classification import error_if_calibrated
 from benchmarks.report import arguments, write_result
+from medseal.classification.evaluation import examine
 from medseal.classification.fit import LOG_NAME
+from medseal.classification.outcome import Outcome, score
 from medseal.classification.train import train
 from medseal.errors import ConfigurationError
 
@@ -70,6 +76,34 @@ def trained(name: str, seed: int, *, data: Path, models: Path) -> dict[str, Any]
     }
 
 
+def average_of(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return what the mean of the probabilities of several models says about the same images.
+
+    It abstains where most of them do.
+    """
+    first = outcomes[0]
+    mean = np.mean([outcome.probabilities for outcome in outcomes], axis=0)
+    share = np.mean([outcome.abstained for outcome in outcomes], axis=0)
+    return Outcome(
+        labels=first.labels,
+        probabilities=mean,
+        predicted=mean.argmax(axis=1),
+        abstained=share > 1 / 2,
+        groups=first.groups,
+    )
+
+
+def scored(outcome: Outcome, *, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the figures, and the calibration error if every probability were true."""
+    found = score(outcome, classes=classes)
+    expected = error_if_calibrated(outcome.probabilities, generator=np.random.default_rng(1))
+    return {
+        "images": found["images"],
+        **{key: found["figures"][key] for key in _FIGURES},
+        "calibration_error_expected_if_calibrated": expected,
+    }
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the measurement; return the exit code."""
     parser = arguments("PneumoniaMNIST, several seeds.")
@@ -87,9 +121,12 @@ def main(argv: Sequence[str]) -> int:
 def measure(seeds: Sequence[int], *, data: Path, models: Path) -> dict[str, Any]:
     """Return the figures of each seed, their mean and those of the SVM."""
     rows = [trained(NETWORK, seed, data=data, models=models) for seed in seeds]
+    found = [examine(models / f"seed-{seed}" / NETWORK, data) for seed in seeds]
+    average = average_of([evaluation.outcome for evaluation in found])
     return {
         "part": "official test",
         "mean": {key: statistics.mean(row[key]["estimate"] for row in rows) for key in _FIGURES},
+        "average_of_seeds": scored(average, classes=found[0].classifier.card.classes),
         "network": {f"seed {seed}": row for seed, row in zip(seeds, rows, strict=True)},
         "svm": trained(MACHINE, 1, data=data, models=models),
         "published": PUBLISHED,

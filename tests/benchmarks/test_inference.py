@@ -131,9 +131,20 @@ def test_what_the_gate_refuses_is_timed_and_does_not_count(trained):
     row = found.pop("resnet50")
     assert found == {"workers": 1}
     assert row["measured_apart"]["all_else_measured_at"] == "before"
+    assert row["test_part"]["torch f32"]["images"] > 0
     # A handful of validation images are no evidence, so nothing may serve.
     assert all("at least 100 are needed" in gate["refused"] for gate in row["gate"].values())
     times = row["milliseconds_an_image"]
     exact = [min(times[name].values()) for name in times if "_f32" in name]
     assert row["least_milliseconds"] == min(exact)
     assert "openvino_int8" in times
+
+
+def test_a_result_measured_apart_twice_knows_when_the_rest_was(monkeypatch, tmp_path):
+    monkeypatch.setattr(inference, "limits", lambda _: {"f32": 1.0})
+    monkeypatch.setattr(inference, "resnet", lambda *_: {"resnet50": {"least_milliseconds": 1}})
+    stored = {"measured_at": "first", "result": {"workers": 1}}
+    for now in ("second", "third"):
+        found = inference.measure_resnet(tmp_path, None, stored, quick=True)
+        assert found["resnet50"]["measured_apart"]["all_else_measured_at"] == "first"
+        stored = {"measured_at": now, "result": found}

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 
 from benchmarks import pneumonia_mnist
-from benchmarks.pneumonia_mnist import MACHINE, NETWORK, with_seed
+from benchmarks.pneumonia_mnist import MACHINE, NETWORK, average_of, scored, with_seed
 from medseal.classification.config import read_config
+from medseal.classification.outcome import Outcome
 from medseal.errors import ConfigurationError
 
 
@@ -27,6 +29,28 @@ def test_a_configuration_without_a_seed_is_refused(tmp_path, monkeypatch):
     (tmp_path / "x.toml").write_text("split_seed = 1\n")
     with pytest.raises(ConfigurationError, match="must name its seed once, not 0 times"):
         with_seed("x", 2, tmp_path)
+
+
+def outcome(ill):
+    probabilities = np.stack([1 - np.array(ill), np.array(ill)], axis=1)
+    return Outcome(
+        labels=np.array([0, 1, 1, 0]),
+        probabilities=probabilities,
+        predicted=probabilities.argmax(axis=1),
+        abstained=probabilities.max(axis=1) < 0.6,
+        groups=("a", "b", "c", "d"),
+    )
+
+
+def test_the_average_decides_by_the_mean_of_the_probabilities():
+    models = [outcome(ill) for ill in ([0.1, 0.9, 0.4, 0.45], [0.3, 0.8, 0.9, 0.5])]
+    average = average_of(models)
+    np.testing.assert_allclose(average.probabilities[:, 1], [0.2, 0.85, 0.65, 0.475])
+    assert average.predicted.tolist() == [0, 1, 1, 0]
+    assert average.abstained.tolist() == [False, False, False, True]
+    figures = scored(average, classes=("normal", "pneumonia"))
+    assert figures["accuracy"]["estimate"] == 1
+    assert 0 < figures["calibration_error_expected_if_calibrated"]["estimate"] < 1
 
 
 def test_data_are_needed(capsys):
