@@ -231,3 +231,14 @@ def test_a_smaller_copy_is_the_same_picture():
     assert small.dtype == np.uint16
     assert not small[:500].any()
     assert np.all(small[520:] == (10, 4000, 65535))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.int64, np.uint64])
+def test_a_smaller_copy_of_the_largest_and_least_values(dtype):
+    frame = np.full((1100, 1201, 1), np.iinfo(dtype).max, dtype)
+    frame[600:] = np.iinfo(dtype).min
+    with np.errstate(invalid="raise"):
+        small = module._smaller(frame)
+    span = float(np.iinfo(dtype).max) - float(np.iinfo(dtype).min)
+    assert np.iinfo(dtype).max - small[:500].astype(float).min() < 2e-3 * span
+    assert small[600:].astype(float).max() - np.iinfo(dtype).min < 2e-3 * span

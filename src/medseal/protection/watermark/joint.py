@@ -191,7 +191,11 @@ def _smaller(frame: StoredValues) -> StoredValues:
         for index in range(frame.shape[2])
     ]
     small = np.stack(planes, axis=2)
-    return (small if frame.dtype.kind == "f" else np.rint(small)).astype(frame.dtype)
+    if frame.dtype.kind != "f":
+        # Means of areas are rough, and may lie beyond the largest whole number.
+        least, most = np.iinfo(frame.dtype).min, np.iinfo(frame.dtype).max
+        small = np.rint(np.clip(small, least, np.nextafter(float(most), 0)))
+    return small.astype(frame.dtype)
 
 
 def joint(
