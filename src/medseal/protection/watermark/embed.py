@@ -7,8 +7,10 @@ import numpy as np
 from medseal.errors import ConfigurationError, WatermarkCapacityError
 from medseal.imaging import MedicalImage
 from medseal.imaging.image import StoredValues, frozen
+from medseal.protection.attacks import compression
 from medseal.protection.watermark import spread
 from medseal.protection.watermark.cover import Cover, Limits, settled
+from medseal.protection.watermark.frame import FRAME_SIDE, SMALL_FRAME_SIDE, frame_side
 from medseal.protection.watermark.joint import joint
 from medseal.protection.watermark.levels import FULL_LEVEL, Levels
 from medseal.protection.watermark.payload import check_key, check_payload
@@ -25,6 +27,9 @@ MIN_SIDE = 64
 # signal-to-noise ratio holds in any case.
 _SIMILARITIES = (0.9901, 0.98, 0.95)
 _SMALL_SIDE = 384
+# The working frames of a small image are compared by what is left after JPEG of this quality, and
+# in a part of this share of a side, whose margin is that share of the whole.
+_ROUGH_QUALITY, _PART = 40, 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,26 +48,88 @@ class Marked:
     residuals: tuple[Residual, ...] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _MarkedFrame:
+    """A frame with the spread mark in one working frame.
+
+    Attributes
+    ----------
+    cover, amplitude, limits
+        The shape of the mark, its strength, and the limits that it keeps.
+    marked
+        (rows, columns, samples), stored values.
+    heard
+        What the reader hears of it.
+    is_read
+        Whether that is the payload.
+    """
+
+    cover: Cover
+    amplitude: float
+    limits: Limits
+    marked: StoredValues
+    heard: spread.Heard
+    is_read: bool
+
+    @classmethod
+    def of(
+        cls,
+        frame: StoredValues,
+        levels: Levels,
+        payload: bytes,
+        key: bytes,
+        *,
+        psnr_db: float,
+        side: int,
+    ) -> "_MarkedFrame":
+        """Mark a frame within the strictest limits in which it is read back, else the loosest."""
+        plane = levels.plane(frame)
+        coded = spread.codeword(plane, payload, key, side=side)
+        cover = Cover.of(frame, levels, spread.residual(plane, coded, key, side=side))
+        is_small = max(frame.shape[:2]) < _SMALL_SIDE
+        for similarity in _SIMILARITIES if is_small else _SIMILARITIES[:1]:
+            limits = Limits(error=FULL_LEVEL**2 * 10 ** (-psnr_db / 10), similarity=similarity)
+            amplitude, marked = settled(cover, limits)
+            heard = spread.Heard.of(levels.plane(marked), coded, key, side=side)
+            is_read = heard.is_read(payload, key)
+            if is_read:
+                break
+        return cls(
+            cover=cover,
+            amplitude=amplitude,
+            limits=limits,
+            marked=marked,
+            heard=heard,
+            is_read=is_read,
+        )
+
+    def strength(self, key: bytes, *, side: int) -> float:
+        """Return how much of the mark compression and the loss of parts leave."""
+        copy = compression.jpeg(self.cover.levels.plane(self.marked), quality=_ROUGH_QUALITY)
+        rough = spread.Heard.of(copy, self.heard.coded, key, side=side)
+        return min(rough.margin, _PART * self.heard.margin)
+
+
 def _mark_frame(
     frame: StoredValues, levels: Levels, payload: bytes, key: bytes, *, psnr_db: float
 ) -> tuple[StoredValues, Residual, bool]:
     """Return the marked frame, its residual, and whether it is read back."""
-    plane = levels.plane(frame)
-    coded = spread.codeword(plane, payload, key)
-    cover = Cover.of(frame, levels, spread.residual(plane, coded, key))
-    is_small = max(frame.shape[:2]) < _SMALL_SIDE
-    for similarity in _SIMILARITIES if is_small else _SIMILARITIES[:1]:
-        limits = Limits(error=FULL_LEVEL**2 * 10 ** (-psnr_db / 10), similarity=similarity)
-        amplitude, marked = settled(cover, limits)
-        heard = spread.Heard.of(levels.plane(marked), coded, key)
-        is_read = heard.is_read(payload, key)
-        if is_read:
-            break
-    if heard.margin < spread.CLEAR_MARGIN:
-        both = joint(frame, levels, payload, key, shares=cover.shares, limits=limits)
+
+    def spread_mark(side: int) -> _MarkedFrame:
+        return _MarkedFrame.of(frame, levels, payload, key, psnr_db=psnr_db, side=side)
+
+    own = frame_side(frame.shape[0], frame.shape[1])
+    best = spread_mark(own)
+    if own == SMALL_FRAME_SIDE:
+        other = spread_mark(FRAME_SIDE)
+        if other.strength(key, side=FRAME_SIDE) > best.strength(key, side=own):
+            best = other
+    if best.heard.margin < spread.CLEAR_MARGIN:
+        shares, limits = best.cover.shares, best.limits
+        both = joint(frame, levels, payload, key, shares=shares, limits=limits)
         if both is not None:
             return both.marked, both.residual, True
-    return marked, cover.residual(amplitude), is_read
+    return best.marked, best.cover.residual(best.amplitude), best.is_read
 
 
 def mark(

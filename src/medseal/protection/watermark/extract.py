@@ -14,8 +14,10 @@ from medseal.imaging.image import StoredValues
 from medseal.protection.watermark import inference
 from medseal.protection.watermark.frame import (
     FRAME_SIDE,
+    SMALL_FRAME_SIDE,
     Plane,
     copy_maps,
+    frame_side,
     resample,
     working_shape,
 )
@@ -48,14 +50,16 @@ from medseal.protection.watermark.synchronise import (
 
 __all__ = ["MAX_HYPOTHESES", "Evidence", "Extraction", "extract"]
 
-# Every frame bears the mark for itself; so many are read, the middle first.
+# Every frame bears the mark for itself; so many are read, the middle first, each in the working
+# frames of both sizes.
 _MAX_FRAMES = 8
+_FRAME_SIDES = (FRAME_SIDE, SMALL_FRAME_SIDE)
 # Shifts that are decoded in one go, turns and scales that are tried, and frames that are searched
 # for these and for the quantised mark.
 _SHIFTS = 5
 _PLACEMENTS = 4
 _SEARCHED_FRAMES = 2
-MAX_HYPOTHESES = _MAX_FRAMES * (_SHIFTS + 1) + _SEARCHED_FRAMES * (
+MAX_HYPOTHESES = _MAX_FRAMES * len(_FRAME_SIDES) * (_SHIFTS + 1) + _SEARCHED_FRAMES * (
     CANDIDATES + _PLACEMENTS * _SHIFTS
 )
 """Messages that one call of `extract` decodes at most; enters the false-positive rate."""
@@ -64,7 +68,7 @@ _ALL = tuple((turns, mirrored) for mirrored in (False, True) for turns in range(
 # Largest log-likelihood ratio of a bit that is reported, so that no probability is 0 or 1.
 _MAX_LOG_LIKELIHOOD = 30.0
 # Turned copies are taken from a frame of twice the size: a shrunken one is enlarged again.
-_FINE_SIDE = 2 * FRAME_SIDE
+_FINENESS = 2
 # Smaller frames that a copy is heard in too: parts that were magnified have their scale there.
 _FRAME_SIZES = (0.6, 0.45)
 # Rows and columns below which a copy holds too little to be read; longest frame that is searched
@@ -227,17 +231,19 @@ def _frame_order(frames: int) -> list[int]:
     return sorted((int(frame) for frame in chosen), key=lambda frame: abs(2 * frame - frames + 1))
 
 
-def _upright(plane: Plane) -> Plane:
-    """Return what the network hears of a copy as it is."""
-    frame = resample(plane, working_shape(*plane.shape))
-    return inference.load().estimate(copy_maps(frame))
+def _upright(plane: Plane) -> Iterator[_Heard]:
+    """Yield what the network hears of a copy as it is: in the frame of its size, then the other."""
+    own = frame_side(*plane.shape)
+    for side in sorted(_FRAME_SIDES, key=lambda side: side != own):
+        frame = resample(plane, working_shape(*plane.shape, side=side))
+        yield _Heard(estimate=inference.load().estimate(copy_maps(frame)), placement=None)
 
 
 def _turned(plane: Plane, estimate: Plane) -> Iterator[_Heard]:
     """Yield what is heard of a copy at its likeliest turns and scales."""
-    fine = plane
-    if max(plane.shape) > _FINE_SIDE:
-        fine = _smaller(plane, _FINE_SIDE / max(plane.shape))
+    fine, fine_side = plane, _FINENESS * max(estimate.shape)
+    if max(plane.shape) > fine_side:
+        fine = _smaller(plane, fine_side / max(plane.shape))
     coarse = resample(plane, (estimate.shape[0], estimate.shape[1]))
     heard = [(estimate, 1.0)]
     for size in _FRAME_SIZES:
@@ -307,17 +313,21 @@ def _readings(
     kept: list[tuple[Plane, _Heard]] = []
     # 1.
     for plane in _planes(image, levels):
-        heard = _Heard(estimate=_upright(plane), placement=None)
-        places = [origin(heard.estimate, reader.pattern)]
-        places += positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
-        yield heard, reader.decode(places)
-        if len(kept) < _SEARCHED_FRAMES and max(heard.estimate.shape) <= _LONGEST_SEARCHED:
-            kept.append((plane, heard))
+        for place, heard in enumerate(_upright(plane)):
+            places = [origin(heard.estimate, reader.pattern)]
+            places += positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
+            yield heard, reader.decode(places)
+            # An empty slice bears nothing, and would take the place of one that does.
+            is_searched = len(kept) < _SEARCHED_FRAMES and np.ptp(plane) > 0
+            if place == 0 and is_searched:
+                kept.append((plane, heard))
     # 2.
     for plane, heard in kept:
         yield heard, reader.decode_quantised(heard, plane)
     # 3.
     for plane, upright in kept:
+        if max(upright.estimate.shape) > _LONGEST_SEARCHED:
+            continue
         for heard in _turned(plane, upright.estimate):
             places = positions(heard.estimate, reader.pattern, orientations=_ALL, count=_SHIFTS)
             yield heard, reader.decode(places)

@@ -13,10 +13,12 @@ __all__ = [
     "FRAME_SIDE",
     "LEAST_ENERGY",
     "LOCAL_SIDE",
+    "SMALL_FRAME_SIDE",
     "Plane",
     "box_mean",
     "copy_channels",
     "copy_maps",
+    "frame_side",
     "host_maps",
     "host_views",
     "resample",
@@ -24,8 +26,10 @@ __all__ = [
     "working_shape",
 ]
 
-# Long side in places, whatever the image has: a mark of native detail is lost in the first resize.
-FRAME_SIDE = 256
+# Long side in places: a mark of native detail is lost in the first compression, blur or resize. A
+# small image has no places to spare, so its frame is coarser.
+FRAME_SIDE, SMALL_FRAME_SIDE = 256, 160
+_SMALL_SIDE = 320
 # Elongated images get a longer frame, so that the short side still holds two tiles.
 _LEAST_SHORT_SIDE = 128
 # Windows of the local statistics: of the networks in the frame, and of structural similarity.
@@ -44,10 +48,24 @@ _LEAST_ROOM = 0.03
 Plane = NDArray[np.float32]
 
 
-def working_shape(rows: int, columns: int) -> tuple[int, int]:
-    """Return rows and columns of the working frame of an image, both even."""
-    scale = max(FRAME_SIDE / max(rows, columns), _LEAST_SHORT_SIDE / min(rows, columns))
-    first, second = (max(2 * round(side * scale / 2), 2) for side in (rows, columns))
+def frame_side(rows: int, columns: int) -> int:
+    """Return the long side of the working frame of an image, before its short side is looked at."""
+    return FRAME_SIDE if max(rows, columns) >= _SMALL_SIDE else SMALL_FRAME_SIDE
+
+
+def working_shape(rows: int, columns: int, *, side: int | None = None) -> tuple[int, int]:
+    """Return rows and columns of the working frame of an image, both even.
+
+    Parameters
+    ----------
+    rows, columns
+        Of the image.
+    side
+        Long side of the frame; that of the image's own size if None.
+    """
+    side = frame_side(rows, columns) if side is None else side
+    scale = max(side / max(rows, columns), _LEAST_SHORT_SIDE / min(rows, columns))
+    first, second = (max(2 * round(length * scale / 2), 2) for length in (rows, columns))
     return first, second
 
 

@@ -21,12 +21,14 @@ __all__ = ["CLEAR_MARGIN", "Heard", "codeword", "residual"]
 # Mean over deviation of the coded bits, as the reader hears them: from the first on the code is
 # sure; down to the second it is tried.
 _SURE_MARGIN, _LEAST_MARGIN = 0.8, 0.6
-CLEAR_MARGIN = 1.2
+CLEAR_MARGIN = 1.0
 """Margin from which the spread mark needs no help."""
 _TINY = 1e-12
 
 
-def codeword(plane: Plane, payload: bytes, key: bytes) -> NDArray[np.uint8]:
+def codeword(
+    plane: Plane, payload: bytes, key: bytes, *, side: int | None = None
+) -> NDArray[np.uint8]:
     """Return the codeword of a payload that fits a cover image best: (808,).
 
     Parameters
@@ -35,14 +37,19 @@ def codeword(plane: Plane, payload: bytes, key: bytes) -> NDArray[np.uint8]:
         (rows, columns), native levels 0 to 255.
     payload, key
         8 and 32 bytes.
+    side
+        Of the working frame; that of the size of the plane if None.
     """
-    estimate = inference.load().estimate(copy_maps(resample(plane, working_shape(*plane.shape))))
+    frame = resample(plane, working_shape(*plane.shape, side=side))
+    estimate = inference.load().estimate(copy_maps(frame))
     return encode(payload, key, pattern(key).sums(fold(estimate)))
 
 
-def residual(plane: Plane, coded: NDArray[np.uint8], key: bytes) -> Plane:
+def residual(
+    plane: Plane, coded: NDArray[np.uint8], key: bytes, *, side: int | None = None
+) -> Plane:
     """Return the residual of a codeword in the working frame, up to one factor."""
-    shape = working_shape(*plane.shape)
+    shape = working_shape(*plane.shape, side=side)
     return inference.load().residual(
         host_maps(plane, shape), repeated(pattern(key).tile(coded), shape)
     )
@@ -64,13 +71,15 @@ class Heard:
     coded: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, plane: Plane, coded: NDArray[np.uint8], key: bytes) -> "Heard":
+    def of(
+        cls, plane: Plane, coded: NDArray[np.uint8], key: bytes, *, side: int | None = None
+    ) -> "Heard":
         """Listen to a plane of native levels.
 
         Where detail over energy, the linear path of the network, is clear already, the network is
         not asked: it hears better, and takes a third of the time of embedding.
         """
-        maps = copy_maps(resample(plane, working_shape(*plane.shape)))
+        maps = copy_maps(resample(plane, working_shape(*plane.shape, side=side)))
         linear = cls(sums=pattern(key).sums(fold(maps[-1])), coded=coded)
         if linear.margin >= CLEAR_MARGIN:
             return linear

@@ -28,7 +28,13 @@ from medseal.protection.watermark.differentiable import (
     tensor_of,
     whole_levels,
 )
-from medseal.protection.watermark.frame import host_maps, host_views, resample, working_shape
+from medseal.protection.watermark.frame import (
+    FRAME_SIDE,
+    host_maps,
+    host_views,
+    resample,
+    working_shape,
+)
 from medseal.protection.watermark.losses import bit_loss, within_limits
 from medseal.protection.watermark.networks import EmbeddingNetwork, ExtractionNetwork
 from medseal.protection.watermark.pattern import Pattern, pattern, repeated
@@ -182,7 +188,7 @@ def _validate(pair: _Pair, samples: Samples, config: FitConfig) -> tuple[float, 
     with torch.no_grad():
         for grey in samples.validation[:_VALIDATION_IMAGES]:
             plane = grey.astype(np.float32)
-            sample = Sample(plane=plane, shape=working_shape(*grey.shape))
+            sample = Sample(plane=plane, shape=working_shape(*grey.shape, side=FRAME_SIDE))
             loss, right = _step_loss(pair, sample, config, config.steps, rng)
             figures.append((float(loss), right))
     loss, right = np.mean(figures, axis=0)
