@@ -10,7 +10,7 @@ from medseal.protection.tamper import MAX_FINGERPRINT_BYTES, fingerprint
 from medseal.protection.tamper.tiles import MAX_TILES
 from medseal.protection.watermark import MIN_SIDE, payload, quantisation
 from medseal.protection.watermark.extract import MAX_HYPOTHESES, extract
-from medseal.protection.watermark.frame import FRAME_SIDE, LOCAL_SIDE
+from medseal.protection.watermark.frame import _SMALL_SIDE, FRAME_SIDE, LOCAL_SIDE, SMALL_FRAME_SIDE
 from medseal.protection.watermark.pattern import SYNC_WAVES, TILE, pattern
 from medseal.protection.watermark.residual import MAP_LIMIT
 from tests.protection.pictures import KEY, grey
@@ -37,7 +37,10 @@ def test_watermark_payload():
     assert f'derive("signs", {-(-2 * waves // 8)})' in page
     assert f"gives {payload.CODED_BITS} coded bits" in page
     assert f"a period of {TILE} x {TILE} places" in page
-    assert f"a long side of {FRAME_SIDE} places" in page
+    assert (
+        f"a long side of {FRAME_SIDE} places, or of {SMALL_FRAME_SIDE} where the long side of the "
+        f"image is below {_SMALL_SIDE};"
+    ) in page
     assert f"integers of at most {MAP_LIMIT}" in page
     assert f"An image needs {MIN_SIDE} x {MIN_SIDE} places" in page
 

@@ -18,6 +18,7 @@ from medseal.imaging import read, value_range
 from medseal.metrics.image_quality import psnr, ssim
 from medseal.protection.attacks.distortions import jpeg
 from medseal.protection.watermark import embed, extract
+from medseal.protection.watermark.quantisation import CANDIDATES
 from tests.protection.pictures import KEY, PAYLOAD, grey, loud, picture, texture
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -46,6 +47,7 @@ KINDS = {
         np.stack([scaled(0, 255, np.uint8, seed=i) for i in range(3)], axis=2)[None],
         photometric="YBR_FULL",
     ),
+    "steps": lambda: picture((np.indices((256, 256)).sum(axis=0) // 128 * 60).astype(np.uint8)),
     "odd size": lambda: picture(scaled(0, 255, np.uint8, rows=257, columns=311)),
     "wide": lambda: picture(scaled(0, 255, np.uint8, rows=100, columns=900)),
     "volume": lambda: picture(
@@ -134,7 +136,8 @@ def test_frames_are_marked_as_each_needs_it():
         assert found.payload == PAYLOAD
         counts.append(found.false_positive_rate * 2**32)
     # The first is read by the spread mark, the second by the quantised one.
-    assert counts[0] <= 6 < counts[1]
+    assert counts[0] <= 6
+    assert counts[1] > CANDIDATES
 
 
 def test_flat_air_is_left_alone():
@@ -236,11 +239,6 @@ def noise(*size, dtype=np.uint8):
             WatermarkCapacityError,
             "too flat or too small",
         ),
-        (
-            lambda: picture((np.indices((256, 256)).sum(axis=0) // 128 * 60).astype(np.uint8)),
-            WatermarkCapacityError,
-            "too flat or too small",
-        ),
         (lambda: picture(noise(63, 300)), WatermarkCapacityError, "63 x 300 is too small"),
         (lambda: picture(noise(300, 63)), WatermarkCapacityError, "300 x 63 .* is 64 x 64"),
         (lambda: picture(noise(1, 1)), WatermarkCapacityError, "1 x 1 is too small"),
@@ -257,7 +255,6 @@ def noise(*size, dtype=np.uint8):
         "not a number",
         "infinite",
         "two halves",
-        "steps",
         "few rows",
         "few columns",
         "one value",

@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from medseal.protection.watermark.frame import (
     FRAME_SIDE,
+    SMALL_FRAME_SIDE,
     box_mean,
     copy_maps,
+    frame_side,
     host_maps,
     host_views,
     resample,
@@ -22,13 +24,17 @@ def levels(rows, columns, *, seed=0):
 
 @given(rows=st.integers(64, 8192), columns=st.integers(64, 8192))
 def test_the_frame_has_even_sides_and_the_proportions_of_the_image(rows, columns):
-    shape = working_shape(rows, columns)
-    assert shape[0] % 2 == shape[1] % 2 == 0
-    assert max(shape) >= FRAME_SIDE
-    assert min(shape) >= 128
-    assert min(shape) == 128 or max(shape) == FRAME_SIDE
-    scale = shape[0] / rows
-    assert abs(columns * scale - shape[1]) <= 1 + columns / rows
+    side = frame_side(rows, columns)
+    assert side == (FRAME_SIDE if max(rows, columns) >= 320 else SMALL_FRAME_SIDE)
+    assert working_shape(rows, columns) == working_shape(rows, columns, side=side)
+    for side in (FRAME_SIDE, SMALL_FRAME_SIDE):
+        shape = working_shape(rows, columns, side=side)
+        assert shape[0] % 2 == shape[1] % 2 == 0
+        assert max(shape) >= side
+        assert min(shape) >= 128
+        assert min(shape) == 128 or max(shape) == side
+        scale = shape[0] / rows
+        assert abs(columns * scale - shape[1]) <= 1 + columns / rows
 
 
 @pytest.mark.parametrize(
@@ -38,8 +44,10 @@ def test_the_frame_has_even_sides_and_the_proportions_of_the_image(rows, columns
         ((100, 900), (128, 1152)),
         ((900, 100), (1152, 128)),
         ((300, 400), (192, 256)),
-        ((64, 64), (256, 256)),
-        ((1, 1), (256, 256)),
+        ((320, 200), (256, 160)),
+        ((319, 300), (160, 150)),
+        ((64, 64), (160, 160)),
+        ((1, 1), (160, 160)),
         ((1, 40), (128, 5120)),
     ],
 )

@@ -16,14 +16,14 @@ from medseal.protection.watermark.frame import working_shape
 from medseal.protection.watermark.joint import joint
 from medseal.protection.watermark.levels import Levels
 from medseal.protection.watermark.payload import MAC_BITS, encode_plain, most_likely_messages
-from medseal.protection.watermark.quantisation import STEPS, candidates
+from medseal.protection.watermark.quantisation import CANDIDATES, STEPS, candidates
 from medseal.protection.watermark.residual import differences
 from tests.protection.pictures import KEY, PAYLOAD, grey, loud, picture
 
 # 45 dB, and what the embedder keeps of similarity.
 LIMITS = Limits(error=255**2 * 10**-4.5, similarity=0.9901)
 # So many are tried before the quantised mark is looked for.
-UPRIGHT = 6
+UPRIGHT = (MAX_HYPOTHESES - 2 * (CANDIDATES + 20)) // 8
 
 
 def both(cover, *, limits=LIMITS, shares=(1.0,), payload=PAYLOAD):

@@ -56,7 +56,7 @@ def plane_of(image):
 
 @lru_cache(maxsize=2)
 def marked(levels=(0, 180)):
-    """Return a loud plane of 256 x 256 whose values lie near the lattice of a codeword.
+    """Return a loud plane of 512 x 512 whose values lie near the lattice of a codeword.
 
     Parameters
     ----------
@@ -64,14 +64,18 @@ def marked(levels=(0, 180)):
         What the host is made of; nothing is added to black.
     """
     keyed, coded = quantiser(KEY), encode_plain(PAYLOAD, KEY)
-    plane = np.random.default_rng(7).choice(levels, (256, 256)).astype(np.float32)
-    bears = plane > 0
-    frame = smoothed(plane)
-    gain = float(fold(listen(frame)[1]).mean()) * bears.mean()
-    wanted = keyed.nearest(keyed.values(fold(listen(frame)[0]))[0], coded, STEP)
+    small = np.random.default_rng(7).choice(levels, (256, 256)).astype(np.float32)
+    bears = small > 0
+
+    def heard():
+        return listen(smoothed(np.kron(small, np.ones((2, 2), np.float32))))
+
+    gain = float(fold(heard()[1]).mean()) * bears.mean()
+    wanted = keyed.nearest(keyed.values(fold(heard()[0]))[0], coded, STEP)
     for _ in range(6):
-        values, spread = keyed.values(fold(listen(smoothed(plane))[0]))
-        plane = plane + bears * repeated(keyed.tile((wanted - values) / gain, spread), plane.shape)
+        values, spread = keyed.values(fold(heard()[0]))
+        small = small + bears * repeated(keyed.tile((wanted - values) / gain, spread), small.shape)
+    plane = np.kron(small, np.ones((2, 2), np.float32))
     plane.flags.writeable = False
     return plane
 

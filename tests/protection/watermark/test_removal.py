@@ -73,7 +73,7 @@ def with_a_flat_frame() -> MedicalImage:
 
 # Bit for bit in both codings: those up to the size of a map, and those beyond it.
 COVERS = {
-    "8 bit": lambda: grey(192, 160),
+    "8 bit": lambda: grey(144, 128),
     "8 bit, larger": lambda: grey(400, 333),
     "8 bit, elongated": lambda: grey(96, 800),
     "16 bit, larger": lambda: picture((texture(320, 288) * 65535).astype(np.uint16)),
@@ -86,10 +86,10 @@ COVERS = {
     "flat parts": lambda: with_flat_parts((texture(320, 288) * 255).astype(np.uint8)),
     "a flat frame": with_a_flat_frame,
     "12 bit, two frames": volume,
-    "16 bit": lambda: picture((texture(192, 160) * 65535).astype(np.uint16)),
-    "signed": lambda: picture((texture(192, 160) * 3000 - 1000).astype(np.int16)),
+    "16 bit": lambda: picture((texture(144, 128) * 65535).astype(np.uint16)),
+    "signed": lambda: picture((texture(144, 128) * 3000 - 1000).astype(np.int16)),
     "colour": colour,
-    "float": lambda: picture((texture(192, 160) * 7.5 - 1).astype(np.float32)),
+    "float": lambda: picture((texture(144, 128) * 7.5 - 1).astype(np.float32)),
     "too loud, larger": lambda: loud(400, 384),
     "too loud, signed, larger": lambda: picture(
         loud(400, 384).stored_values.astype(np.int16) * 8 - 1000, bits=12
