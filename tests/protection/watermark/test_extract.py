@@ -11,8 +11,11 @@ from medseal.datasets.phantom import ct_phantom, mr_phantom
 from medseal.errors import UnsupportedImageError, WatermarkKeyError
 from medseal.metrics.watermark import bit_accuracy
 from medseal.protection.attacks import distortions
-from medseal.protection.watermark import embed, extract
+from medseal.protection.watermark import embed, extract, spread
+from medseal.protection.watermark.cover import Cover
 from medseal.protection.watermark.extract import MAX_HYPOTHESES
+from medseal.protection.watermark.frame import FRAME_SIDE, SMALL_FRAME_SIDE
+from medseal.protection.watermark.levels import Levels
 from medseal.protection.watermark.quantisation import CANDIDATES
 from tests.protection.pictures import KEY, PAYLOAD, grey, loud, picture, texture
 
@@ -282,6 +285,25 @@ def test_the_quantised_mark_of_a_later_frame_is_read():
     assert found.payload == PAYLOAD
     count = found.false_positive_rate * 2**32
     assert 2 * UPRIGHT + CANDIDATES < count <= 2 * (UPRIGHT + CANDIDATES)
+
+
+@pytest.mark.parametrize("side", [FRAME_SIDE, SMALL_FRAME_SIDE])
+def test_a_small_image_is_read_in_either_working_frame(side):
+    cover = grey(300, 256)
+    levels, frame = Levels.of(cover), cover.stored_values[0]
+    coded = spread.codeword(levels.plane(frame), PAYLOAD, KEY, side=side)
+    residual = spread.residual(levels.plane(frame), coded, KEY, side=side)
+    marked = Cover.of(frame, levels, residual).marked(0.5)
+    found = extract(cover.with_stored_values(marked[None]), KEY)
+    assert found.payload == PAYLOAD
+    # That of its size comes first.
+    is_second = found.false_positive_rate * 2**32 > 6
+    assert is_second == (side == FRAME_SIDE)
+    row, column, inside = cells_of(found.evidence, (300, 256))
+    assert inside.all()
+    assert found.evidence.cells.sum() > 0
+    assert row.max() > 285
+    assert column.max() > 240
 
 
 def test_empty_slices_do_not_take_the_place_of_a_loud_one():
