@@ -84,7 +84,7 @@ def test_listening_and_lattice_of_a_quantised_mark():
     toe = f"p / (p + {quantisation._TOE:g})"
     assert f"p + {first:g} {toe}, then by p + {second:g} {toe}," in page
     assert f"a plain codeword for each of {len(steps)} steps in each of 8 orientations" in page
-    assert f"before specks are looked for: {quantisation.CANDIDATES} in all" in page
+    assert f"of the other long side: {quantisation.CANDIDATES} in all" in page
 
 
 def test_false_positives_of_a_watermark():

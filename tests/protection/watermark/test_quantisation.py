@@ -344,10 +344,10 @@ def test_the_codeword_is_found_in_every_orientation(number):
 
 def test_each_candidate_has_its_orientation():
     count = len(STEPS)
-    assert CANDIDATES == len(candidates(marked(), KEY)) == 10 * count
+    assert CANDIDATES == len(candidates(marked(), KEY)) == 11 * count
     places = [orientation(index) for index in range(CANDIDATES)]
     assert places == [each for each in ORIENTATIONS for _ in range(count)] + [(0, False)] * (
-        2 * count
+        3 * count
     )
 
 

@@ -21,7 +21,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.protection.watermark.frame import LOCAL_SIDE, Plane, box_mean, resample, working_shape
+from medseal.protection.watermark.frame import (
+    FRAME_SIDE,
+    LOCAL_SIDE,
+    SMALL_FRAME_SIDE,
+    Plane,
+    box_mean,
+    frame_side,
+    resample,
+    working_shape,
+)
 from medseal.protection.watermark.pattern import TILE, fold, half_plane, keyed_order, set_waves
 from medseal.protection.watermark.payload import PLAIN_BITS, check_key, derive
 
@@ -58,7 +67,7 @@ _QUIET, _LOUDNESS = 0.3, 0.25
 _LIFTS, _TOE = (22.0, 48.0), 6.0
 # Quarter turns, and whether mirrored then, that lead back to the image.
 _ORIENTATIONS = tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True))
-CANDIDATES = (len(_ORIENTATIONS) + len(_LIFTS)) * len(STEPS)
+CANDIDATES = (len(_ORIENTATIONS) + len(_LIFTS) + 1) * len(STEPS)
 """Messages that are decoded of one plane."""
 
 # Levels within which eight neighbours are even, and by which a speck stands out.
@@ -177,9 +186,9 @@ def quantiser(key: bytes) -> Quantiser:
     return Quantiser(bit_of=bit_of, signs=signs, ring_of=ring_of, dither=dither)
 
 
-def smoothed(plane: Plane) -> Plane:
+def smoothed(plane: Plane, *, side: int | None = None) -> Plane:
     """Return a native plane of levels in the working frame, specks taken out and smoothed first."""
-    shape = working_shape(*plane.shape)
+    shape = working_shape(*plane.shape, side=side)
     deviation = _SMOOTHING * plane.shape[0] / shape[0]
     clean = _without_specks(plane)
     soft = cv2.GaussianBlur(clean, (0, 0), deviation, borderType=cv2.BORDER_REPLICATE)
@@ -225,7 +234,10 @@ def _heard(keyed: Quantiser, frame: Plane) -> list[NDArray[np.float64]]:
 
 
 def candidates(plane: Plane, key: bytes) -> NDArray[np.float64]:
-    """Return what to decode of a copy: in all quarter turns and mirrored, or upright and lifted.
+    """Return what to decode of a copy.
+
+    In all quarter turns and mirrored; upright with levels lifted; upright in the working frame of
+    the other side, for a copy that was made smaller or larger than that of the image.
 
     Parameters
     ----------
@@ -249,6 +261,9 @@ def candidates(plane: Plane, key: bytes) -> NDArray[np.float64]:
     for lift in _LIFTS:
         lifted = plane + np.float32(lift) * plane / (plane + np.float32(_TOE))
         rows += _heard(keyed, smoothed(lifted))
+    own = frame_side(*plane.shape)
+    other = SMALL_FRAME_SIDE if own == FRAME_SIDE else FRAME_SIDE
+    rows += _heard(keyed, smoothed(plane, side=other))
     return np.stack(rows)
 
 

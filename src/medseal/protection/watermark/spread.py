@@ -20,7 +20,7 @@ __all__ = ["CLEAR_MARGIN", "Heard", "codeword", "residual"]
 
 # Mean over deviation of the coded bits, as the reader hears them: from the first on the code is
 # sure; down to the second it is tried.
-_SURE_MARGIN, _LEAST_MARGIN = 0.8, 0.6
+_SURE_MARGIN, _LEAST_MARGIN = 0.9, 0.6
 CLEAR_MARGIN = 1.0
 """Margin from which the spread mark needs no help."""
 _TINY = 1e-12
