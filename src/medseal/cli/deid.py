@@ -20,6 +20,6 @@ def command(options: Common, source: Path, output: Path, allow_burned_in: bool) 
     into the picture is not read.
     """
     report = deidentify_file(source, output, allow_burned_in=allow_burned_in)
-    lines = [f"{output}: {report.profile}; {len(report.entries)} kinds of data element changed"]
+    lines = [f"{output}: {report.profile}; data elements changed: {len(report.entries)}"]
     lines += [f"  {entry.action:8} {entry.tag} {entry.keyword}" for entry in report.entries]
     emit(options, {"file": str(output)} | report.to_json(), "\n".join(lines))

@@ -57,7 +57,7 @@ def command(  # noqa: PLR0913 (one parameter an option)
         },
         f"Release {outcome.release_id} for '{recipient}': {outcome.file}\n"
         f"PSNR {outcome.psnr_db:.1f} dB, SSIM {outcome.ssim:.4f}; "
-        f"{len(outcome.deidentification.entries)} kinds of data element changed; "
+        f"data elements changed: {len(outcome.deidentification.entries)}; "
         f"{outcome.side_information_bytes} bytes of side information; "
         f"receipt {outcome.receipt}",
     )

@@ -140,7 +140,9 @@ def load() -> Networks:
     Raises
     ------
     WeightsError
-        They are missing or damaged.
+        They are missing, or no watermark.
+    DigestMismatchError
+        They are not what their card names.
     """
     model_id = weights.default_for(TASK)
     _, tensors = weights.load(model_id)
@@ -154,7 +156,9 @@ def load_folder(folder: Path) -> Networks:
     Raises
     ------
     WeightsError
-        They are missing or damaged.
+        They are missing, or no watermark.
+    DigestMismatchError
+        They are not what their card names.
     """
     card, tensors = weights.load_folder(folder)
     return _compiled(card.id, tensors)
