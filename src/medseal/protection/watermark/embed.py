@@ -30,6 +30,9 @@ _SMALL_SIDE = 384
 # The working frames of a small image are compared by what is left after JPEG of this quality, and
 # in a part of this share of a side, whose margin is that share of the whole.
 _ROUGH_QUALITY, _PART = 40, 0.7
+# What must be left of the spread mark so; else the quantised one is added, which takes most of what
+# both may cost, and is lost in a part.
+_LASTING = 0.57
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +57,8 @@ class _MarkedFrame:
 
     Attributes
     ----------
+    side
+        Of the working frame.
     cover, amplitude, limits
         The shape of the mark, its strength, and the limits that it keeps.
     marked
@@ -64,6 +69,7 @@ class _MarkedFrame:
         Whether that is the payload.
     """
 
+    side: int
     cover: Cover
     amplitude: float
     limits: Limits
@@ -95,6 +101,7 @@ class _MarkedFrame:
             if is_read:
                 break
         return cls(
+            side=side,
             cover=cover,
             amplitude=amplitude,
             limits=limits,
@@ -103,10 +110,10 @@ class _MarkedFrame:
             is_read=is_read,
         )
 
-    def strength(self, key: bytes, *, side: int) -> float:
+    def strength(self, key: bytes) -> float:
         """Return how much of the mark compression and the loss of parts leave."""
         copy = compression.jpeg(self.cover.levels.plane(self.marked), quality=_ROUGH_QUALITY)
-        rough = spread.Heard.of(copy, self.heard.coded, key, side=side)
+        rough = spread.Heard.of(copy, self.heard.coded, key, side=self.side)
         return min(rough.margin, _PART * self.heard.margin)
 
 
@@ -122,9 +129,9 @@ def _mark_frame(
     best = spread_mark(own)
     if own == SMALL_FRAME_SIDE:
         other = spread_mark(FRAME_SIDE)
-        if other.strength(key, side=FRAME_SIDE) > best.strength(key, side=own):
+        if other.strength(key) > best.strength(key):
             best = other
-    if best.heard.margin < spread.CLEAR_MARGIN:
+    if best.heard.margin < spread.CLEAR_MARGIN and best.strength(key) < _LASTING:
         shares, limits = best.cover.shares, best.limits
         both = joint(frame, levels, payload, key, shares=shares, limits=limits)
         if both is not None:
