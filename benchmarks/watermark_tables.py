@@ -261,6 +261,7 @@ def _size_lines(size: str, table: Mapping[str, Any]) -> Iterator[str]:
         )
     yield ""
     yield f"### {size.capitalize()} images: exact messages by condition\n"
+    yield f"[As a picture](../benchmarks/results/plots/watermark_{size}.png)\n"
     yield f"| condition | asked | {' | '.join(order)} |\n|{'---|' * (2 + len(order))}"
     for condition in CONDITIONS:
         rates = [shown[name]["conditions"].get(condition.name) for name in order]

@@ -10,6 +10,7 @@ from medseal.imaging.image import StoredValues, frozen
 from medseal.protection.attacks import compression
 from medseal.protection.watermark import spread
 from medseal.protection.watermark.cover import Cover, Limits, settled
+from medseal.protection.watermark.endurance import outlived
 from medseal.protection.watermark.frame import FRAME_SIDE, SMALL_FRAME_SIDE, frame_side
 from medseal.protection.watermark.joint import joint
 from medseal.protection.watermark.levels import FULL_LEVEL, Levels
@@ -30,9 +31,6 @@ _SMALL_SIDE = 384
 # The working frames of a small image are compared by what is left after JPEG of this quality, and
 # in a part of this share of a side, whose margin is that share of the whole.
 _ROUGH_QUALITY, _PART = 40, 0.7
-# What must be left of the spread mark so; else the quantised one is added, which takes most of what
-# both may cost, and is lost in a part.
-_LASTING = 0.57
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,11 +129,17 @@ def _mark_frame(
         other = spread_mark(FRAME_SIDE)
         if other.strength(key) > best.strength(key):
             best = other
-    if best.heard.margin < spread.CLEAR_MARGIN and best.strength(key) < _LASTING:
+    if best.heard.margin < spread.CLEAR_MARGIN:
         shares, limits = best.cover.shares, best.limits
         both = joint(frame, levels, payload, key, shares=shares, limits=limits)
+        # The quantised mark takes most of what both may cost, and is lost in a part.
         if both is not None:
-            return both.marked, both.residual, True
+            alone = outlived(
+                levels.plane(best.marked), payload, key, side=best.side, quantised=False
+            )
+            joined = outlived(levels.plane(both.marked), payload, key, side=own, quantised=True)
+            if joined > alone:
+                return both.marked, both.residual, True
     return best.marked, best.cover.residual(best.amplitude), best.is_read
 
 

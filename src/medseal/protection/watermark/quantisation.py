@@ -45,6 +45,7 @@ __all__ = [
     "orientation",
     "quantiser",
     "smoothed",
+    "upright",
 ]
 
 STEPS = tuple(0.36 * 1.12**place for place in range(14))
@@ -258,13 +259,25 @@ def candidates(plane: Plane, key: bytes) -> NDArray[np.float64]:
         turned = np.rot90(frame, turns)
         way = turned[:, ::-1] if mirrored else turned
         rows += _heard(keyed, np.ascontiguousarray(way))
-    for lift in _LIFTS:
-        lifted = plane + np.float32(lift) * plane / (plane + np.float32(_TOE))
-        rows += _heard(keyed, smoothed(lifted))
+    rows += _lifted(keyed, plane)
     own = frame_side(*plane.shape)
     other = SMALL_FRAME_SIDE if own == FRAME_SIDE else FRAME_SIDE
     rows += _heard(keyed, smoothed(plane, side=other))
     return np.stack(rows)
+
+
+def _lifted(keyed: Quantiser, plane: Plane) -> list[NDArray[np.float64]]:
+    rows = []
+    for lift in _LIFTS:
+        lifted = plane + np.float32(lift) * plane / (plane + np.float32(_TOE))
+        rows += _heard(keyed, smoothed(lifted))
+    return rows
+
+
+def upright(plane: Plane, key: bytes) -> NDArray[np.float64]:
+    """Return what to decode of a copy that was not turned: upright, then lifted; (42, 424)."""
+    keyed = quantiser(key)
+    return np.stack(_heard(keyed, smoothed(plane)) + _lifted(keyed, plane))
 
 
 def orientation(index: int) -> tuple[int, bool]:

@@ -16,12 +16,12 @@ from medseal.protection.watermark.frame import (
 from medseal.protection.watermark.pattern import fold, pattern, repeated
 from medseal.protection.watermark.payload import encode, most_likely_messages, open_message
 
-__all__ = ["CLEAR_MARGIN", "Heard", "codeword", "residual"]
+__all__ = ["CLEAR_MARGIN", "Heard", "codeword", "residual", "sums"]
 
 # Mean over deviation of the coded bits, as the reader hears them: from the first on the code is
 # sure; down to the second it is tried.
 _SURE_MARGIN, _LEAST_MARGIN = 0.9, 0.6
-CLEAR_MARGIN = 1.0
+CLEAR_MARGIN = 1.1
 """Margin from which the spread mark needs no help."""
 _TINY = 1e-12
 
@@ -53,6 +53,12 @@ def residual(
     return inference.load().residual(
         host_maps(plane, shape), repeated(pattern(key).tile(coded), shape)
     )
+
+
+def sums(plane: Plane, key: bytes, *, side: int | None = None) -> NDArray[np.float64]:
+    """Return what the reader hears of each coded bit in a plane of native levels: (808,)."""
+    frame = resample(plane, working_shape(*plane.shape, side=side))
+    return pattern(key).sums(fold(inference.load().estimate(copy_maps(frame))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
