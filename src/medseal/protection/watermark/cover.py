@@ -18,8 +18,9 @@ __all__ = ["Cover", "Limits", "distortion", "settled"]
 _STEPS = 6
 _CLOSE = 0.1
 _FACTOR_LIMITS = (0.2, 4.0)
-# Least and most of an amplitude that is kept where a limit is exceeded.
-_SHRINKS = (0.8, 0.997)
+# Of the amplitude that an estimate allows, as rounding and the other window may cost a little more;
+# and the least of it that is kept where a limit is exceeded all the same.
+_CAUTION, _LEAST_KEPT = 0.996, 0.8
 _MAX_SHRINKS = 60
 _TINY = 1e-12
 
@@ -97,7 +98,8 @@ class Cover:
         small = quantised(residual)
         unit = native(small, (frame.shape[0], frame.shape[1]))
         if shares is None:
-            shares = _shares(_costs(frame, levels, unit)) if levels.marked_samples > 1 else (1.0,)
+            several = levels.marked_samples > 1
+            shares = _shares(_costs(levels.sample_planes(frame), unit)) if several else (1.0,)
         return cls(frame=frame, levels=levels, map=small, unit=unit, shares=shares)
 
     def residual(self, amplitude: float) -> Residual:
@@ -132,13 +134,16 @@ class Cover:
         return result
 
 
-def _costs(frame: StoredValues, levels: Levels, unit: Plane) -> list[float]:
+def _costs(planes: Sequence[Plane], unit: Plane) -> list[float]:
     """Return the dissimilarity, times 2, that one level of the mark costs in each sample."""
-    energy = unit * unit
-    return [
-        float((energy * visibility(plane)[1]).mean()) + _TINY
-        for plane in levels.sample_planes(frame)
-    ]
+    costs = []
+    for plane in planes:
+        cost = visibility(plane)[1]
+        # In place: a large image has little memory to spare.
+        cost *= unit
+        cost *= unit
+        costs.append(float(cost.mean()) + _TINY)
+    return costs
 
 
 def _shares(costs: Sequence[float]) -> tuple[float, ...]:
@@ -202,7 +207,7 @@ def settled(cover: Cover, limits: Limits) -> tuple[float, StoredValues]:
     if energy <= 0:
         return 0.0, cover.frame
     # 1.
-    costs = _costs(cover.frame, levels, cover.unit)
+    costs = _costs(planes, cover.unit)
     cost = sum(square * each for square, each in zip(squares, costs, strict=True))
     dissimilarity = 2 * (1 - limits.similarity) * len(squares) / cost
     amplitude = float(np.sqrt(min(limits.error * levels.counted_samples / energy, dissimilarity)))
@@ -212,6 +217,7 @@ def settled(cover: Cover, limits: Limits) -> tuple[float, StoredValues]:
         amplitude *= min(max(float(np.sqrt(room)), _FACTOR_LIMITS[0]), _FACTOR_LIMITS[1])
         if abs(room - 1) < _CLOSE:
             break
+    amplitude *= _CAUTION
     # 2.
     for _ in range(_MAX_SHRINKS):
         marked = cover.marked(amplitude)
@@ -219,6 +225,5 @@ def settled(cover: Cover, limits: Limits) -> tuple[float, StoredValues]:
         error, alike = distortion(cover, planes, changes, is_estimate=False)
         if limits.are_kept(error, alike):
             return amplitude, marked
-        shrink = float(np.sqrt(limits.room(error, alike)))
-        amplitude *= min(max(shrink, _SHRINKS[0]), _SHRINKS[1])
+        amplitude *= max(float(np.sqrt(limits.room(error, alike))), _LEAST_KEPT) * _CAUTION
     return 0.0, cover.frame
