@@ -13,6 +13,7 @@ __all__ = [
     "FRAME_SIDE",
     "LEAST_ENERGY",
     "LOCAL_SIDE",
+    "SIMILARITY_ENERGY",
     "SMALL_FRAME_SIDE",
     "Plane",
     "box_mean",
@@ -21,6 +22,7 @@ __all__ = [
     "frame_side",
     "host_maps",
     "host_views",
+    "presence",
     "resample",
     "visibility",
     "working_shape",
@@ -36,7 +38,7 @@ _LEAST_SHORT_SIDE = 128
 LOCAL_SIDE = 9
 _SIMILARITY = 7
 # Half of (0.03 * 255)^2, the constant of the structural similarity index (Wang et al. 2004).
-_SIMILARITY_ENERGY = 29.26
+SIMILARITY_ENERGY = 29.26
 # Native deviation (levels) below which a place is air, and over which the mark sets in.
 _FLAT, _RAMP = 0.25, 0.5
 LEAST_ENERGY = 0.05
@@ -161,8 +163,22 @@ def visibility(plane: Plane) -> tuple[Plane, Plane]:
     variance -= mean
     np.maximum(variance, 0, out=variance)
     deviation = np.sqrt(variance, out=mean)
-    variance += np.float32(_SIMILARITY_ENERGY)
+    variance += np.float32(SIMILARITY_ENERGY)
     return deviation, np.divide(np.float32(1), variance, out=variance)
+
+
+def presence(deviation: Plane, shape: tuple[int, int]) -> Plane:
+    """Return 0 in flat air to 1 where there is something to hide in, in the working frame.
+
+    Parameters
+    ----------
+    deviation
+        (rows, columns), native, in levels; see `visibility`.
+    shape
+        Of the working frame.
+    """
+    raised = (resample(deviation, shape) - np.float32(_FLAT)) / np.float32(_RAMP)
+    return np.asarray(np.clip(raised, 0, 1), np.float32)
 
 
 def host_maps(plane: Plane, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -184,12 +200,12 @@ def host_maps(plane: Plane, shape: tuple[int, int]) -> NDArray[np.float32]:
     """
     deviation, cost = visibility(plane)
     cost = np.clip(resample(cost, shape), 1e-5, 1)
-    present = np.clip((resample(deviation, shape) - np.float32(_FLAT)) / np.float32(_RAMP), 0, 1)
-    amplitude = np.sqrt(np.maximum(1 / (np.float32(_SIMILARITY_ENERGY) * cost), 1))
+    present = presence(deviation, shape)
+    amplitude = np.sqrt(np.maximum(1 / (np.float32(SIMILARITY_ENERGY) * cost), 1))
     room = (amplitude - np.float32(1 - _LEAST_ROOM)) * present
     squares = room * room
     spent = float((squares * cost).mean() / (squares.mean() + 1e-9))
-    texture = np.float32(np.log10(spent * _SIMILARITY_ENERGY + 1e-6) + 1)
+    texture = np.float32(np.log10(spent * SIMILARITY_ENERGY + 1e-6) + 1)
     shown = copy_channels(*_local(resample(plane, shape)), log=np.log, sqrt=np.sqrt)[:-1]
     free = np.log(room + np.float32(_LEAST_ROOM)) / 2
     whole = np.full(shape, texture, np.float32)

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from medseal.imaging.image import StoredValues
 from medseal.protection.watermark import spread
 from medseal.protection.watermark.cover import Cover, Limits, distortion
-from medseal.protection.watermark.frame import Plane, resample, visibility, working_shape
+from medseal.protection.watermark.frame import (
+    SIMILARITY_ENERGY,
+    Plane,
+    presence,
+    resample,
+    visibility,
+    working_shape,
+)
 from medseal.protection.watermark.levels import Levels
 from medseal.protection.watermark.pattern import fold, repeated
 from medseal.protection.watermark.payload import encode_plain, most_likely_messages, open_message
@@ -29,8 +36,6 @@ _COMPENSATION = 0.8
 # How much more similarity counts than error in the shape of the quantised mark: similarity is what
 # the spread mark needs.
 _SIMILARITY_WEIGHT = 50.0
-_LEAST_DEVIATION, _RAMP = 0.25, 0.5
-_STRUCTURE_ENERGY = 29.26
 # Of what both marks may cost, the quantised one's shares of error and of dissimilarity.
 _ERROR_SHARE, _DISSIMILARITY_SHARE = 0.85, 0.5
 # Rounds that bring the values to the lattice: clipped and rounded stored values take a part of each
@@ -105,8 +110,8 @@ class _Quantised:
         estimate, weight = listen(frame)
         deviation, cost = visibility(host.plane)
         shape = (frame.shape[0], frame.shape[1])
-        dear = np.clip(resample(cost, shape), 0, 1) * np.float32(_STRUCTURE_ENERGY)
-        present = np.clip((resample(deviation, shape) - _LEAST_DEVIATION) / _RAMP, 0, 1)
+        dear = np.clip(resample(cost, shape), 0, 1) * np.float32(SIMILARITY_ENERGY)
+        present = presence(deviation, shape)
         self.room = np.asarray(
             weight / (1 + np.float32(_SIMILARITY_WEIGHT) * dear) * present, np.float32
         )

@@ -16,6 +16,7 @@ __all__ = [
     "fold",
     "half_plane",
     "keyed_order",
+    "keyed_signs",
     "pattern",
     "repeated",
     "set_waves",
@@ -148,6 +149,12 @@ def keyed_order(key: bytes, purpose: str, size: int) -> NDArray[np.intp]:
     return np.argsort(words, kind="stable")
 
 
+def keyed_signs(key: bytes, purpose: str, size: int) -> NDArray[np.float64]:
+    """Return +1 or -1 for each of `size` things, which only a holder of the key can compute."""
+    drawn = np.frombuffer(derive(key, purpose, -(-size // 8)), np.uint8)
+    return np.unpackbits(drawn)[:size].astype(np.float64) * 2 - 1
+
+
 @lru_cache(maxsize=_CACHED_KEYS)
 def pattern(key: bytes) -> Pattern:
     """Return the pattern of a key: a keyed permutation shares the waves out among the bits.
@@ -169,8 +176,7 @@ def pattern(key: bytes) -> Pattern:
     data = order[~np.isin(order, sync)]
     slots = 2 * len(data)
     bit_of = np.resize(np.arange(CODED_BITS), slots)[keyed_order(key, "bits", slots)]
-    drawn = np.frombuffer(derive(key, "signs", -(-slots // 8)), np.uint8)
-    signs = np.unpackbits(drawn)[:slots].astype(np.float64) * 2 - 1
+    signs = keyed_signs(key, "signs", slots)
     phases = np.frombuffer(derive(key, "phases", 8 * SYNC_WAVES), "<u8") * (2 * np.pi / 2**64)
     spectrum = np.zeros((TILE, TILE), np.complex128)
     amplitude = np.sqrt(_SYNC_SHARE / (2 * SYNC_WAVES))

@@ -31,7 +31,14 @@ from medseal.protection.watermark.frame import (
     resample,
     working_shape,
 )
-from medseal.protection.watermark.pattern import TILE, fold, half_plane, keyed_order, set_waves
+from medseal.protection.watermark.pattern import (
+    TILE,
+    fold,
+    half_plane,
+    keyed_order,
+    keyed_signs,
+    set_waves,
+)
 from medseal.protection.watermark.payload import PLAIN_BITS, check_key, derive
 
 __all__ = [
@@ -178,8 +185,7 @@ def quantiser(key: bytes) -> Quantiser:
         places = order[rings[order] == ring]
         bit_of[places] = np.resize(mine, len(places))
         ring_of[mine] = ring
-    drawn = np.frombuffer(derive(key, "quantised signs", -(-slots // 8)), np.uint8)
-    signs = np.unpackbits(drawn)[:slots].astype(np.float64) * 2 - 1
+    signs = keyed_signs(key, "quantised signs", slots)
     words = np.frombuffer(derive(key, "quantised dither", 8 * PLAIN_BITS), "<u8")
     dither = words / 2.0**64
     for array in (bit_of, signs, ring_of, dither):

@@ -40,9 +40,7 @@ def codeword(
     side
         Of the working frame; that of the size of the plane if None.
     """
-    frame = resample(plane, working_shape(*plane.shape, side=side))
-    estimate = inference.load().estimate(copy_maps(frame))
-    return encode(payload, key, pattern(key).sums(fold(estimate)))
+    return encode(payload, key, sums(plane, key, side=side))
 
 
 def residual(
