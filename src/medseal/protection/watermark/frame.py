@@ -1,4 +1,4 @@
-"""The working frame: every image at one scale, and what the networks are shown of it."""
+"""The working frame: images at one of two scales, and what the networks are shown of them."""
 
 from collections.abc import Callable
 from typing import Any
