@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 
+from medseal.datasets.material import Material, test_files
 from medseal.errors import InputError, MedsealError
 from medseal.imaging import MedicalImage, display_values, read, value_range
 from medseal.imaging.image import frozen
@@ -29,7 +30,6 @@ from medseal.protection.watermark.baselines import (
     WaveletSvd,
     installed_peers,
 )
-from medseal.protection.watermark.material import Material, test_files
 
 __all__ = [
     "CONDITIONS",

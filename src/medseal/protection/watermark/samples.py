@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from medseal.datasets.material import training_files
 from medseal.errors import InputError, MedsealError
 from medseal.imaging import read
 from medseal.protection.watermark.frame import FRAME_SIDE, Plane
 from medseal.protection.watermark.levels import Levels
-from medseal.protection.watermark.material import training_files
 
 __all__ = ["LARGE_SIDE", "Sample", "Samples", "draw", "read_samples"]
 

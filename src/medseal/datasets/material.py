@@ -1,4 +1,4 @@
-"""Which images the watermark is trained on and which it is measured on, no patient in both."""
+"""Which images a learned part is trained on and which it is measured on, no patient in both."""
 
 import csv
 import hashlib

@@ -1,8 +1,8 @@
 import pytest
 
+from medseal.datasets import material
+from medseal.datasets.material import is_held_out, training_files
 from medseal.errors import InputError
-from medseal.protection.watermark import material
-from medseal.protection.watermark.material import is_held_out, training_files
 
 LISTED = """path,modality,group,split_hint
 ct_lung/a.png,CT chest,a,train
