@@ -5,12 +5,12 @@ import pytest
 
 from medseal.errors import ConfigurationError
 from medseal.protection.watermark.config import (
-    MAX_CONFIG_BYTES,
     METHOD,
     FitConfig,
     read_config,
 )
 from medseal.protection.watermark.networks import NetworkConfig
+from medseal.weights.config_file import MAX_CONFIG_BYTES
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 TEXTS = f"""id = "tiny"

@@ -1,20 +1,17 @@
 """Settings of a training run of the watermark networks, read from a TOML file in configs/."""
 
-import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
 
 from medseal.errors import ConfigurationError
 from medseal.protection.watermark.networks import NetworkConfig
 from medseal.weights import is_model_id
+from medseal.weights.config_file import CARD_TEXTS, read_settings, table_of
 
 __all__ = ["METHOD", "FitConfig", "WatermarkConfig", "read_config"]
 
 METHOD = "watermark-cnn"
-MAX_CONFIG_BYTES = 64 * 2**10
-_TEXTS = ("id", "version", "task", "modality", "method", "limits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,23 +110,6 @@ class WatermarkConfig:
     initial: str = ""
 
 
-_Table = TypeVar("_Table", NetworkConfig, FitConfig)
-
-
-def _table(kind: type[_Table], values: Any, *, name: str) -> _Table:
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"[{name}] is a table")
-    known = {one.name for one in fields(kind)}
-    unknown = set(values) - known
-    if unknown:
-        raise ConfigurationError(f"[{name}] has no setting {', '.join(sorted(unknown))}")
-    for key, value in values.items():
-        wanted = type(getattr(kind(), key))
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise ConfigurationError(f"[{name}] {key} is of type {wanted.__name__}")
-    return kind(**values)
-
-
 def read_config(path: Path) -> WatermarkConfig:
     """Return the settings in a file.
 
@@ -138,28 +118,15 @@ def read_config(path: Path) -> WatermarkConfig:
     ConfigurationError
         The file cannot be read, is not TOML, or holds a wrong, unknown or missing setting.
     """
-    try:
-        data = path.read_bytes()[: MAX_CONFIG_BYTES + 1]
-        values = tomllib.loads(data.decode())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    if len(data) > MAX_CONFIG_BYTES:
-        raise ConfigurationError(f"{path}: a configuration has at most {MAX_CONFIG_BYTES} bytes")
-    missing = [name for name in _TEXTS if not isinstance(values.get(name), str)]
-    if missing:
-        raise ConfigurationError(f"{path}: texts are missing: {', '.join(missing)}")
-    if values["method"] != METHOD or not is_model_id(values["id"]):
-        raise ConfigurationError(f"{path}: method is {METHOD}, id is a model id")
+    others = ("default", "initial", "network", "train")
+    values = read_settings(path, method=METHOD, others=others)
     initial = values.get("initial", "")
     if not isinstance(initial, str) or (initial and not is_model_id(initial)):
         raise ConfigurationError(f"{path}: initial is a model id")
-    unknown = set(values) - {*_TEXTS, "default", "initial", "network", "train"}
-    if unknown:
-        raise ConfigurationError(f"{path}: unknown settings: {', '.join(sorted(unknown))}")
     return WatermarkConfig(
-        **{name: values[name] for name in _TEXTS},
+        **{name: values[name] for name in CARD_TEXTS},
         default=values.get("default") is True,
-        network=_table(NetworkConfig, values.get("network", {}), name="network"),
-        train=_table(FitConfig, values.get("train", {}), name="train"),
+        network=table_of(NetworkConfig, values.get("network", {}), name="network"),
+        train=table_of(FitConfig, values.get("train", {}), name="train"),
         initial=initial,
     )
