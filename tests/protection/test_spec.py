@@ -7,6 +7,7 @@ import numpy as np
 
 from medseal.imaging.limits import MAX_FRAMES
 from medseal.protection.tamper import MAX_FINGERPRINT_BYTES, fingerprint
+from medseal.protection.tamper.fingerprint import MAX_ROBUST_BYTES
 from medseal.protection.tamper.tiles import MAX_TILES
 from medseal.protection.watermark import MIN_SIDE, payload, quantisation
 from medseal.protection.watermark.extract import MAX_HYPOTHESES, extract
@@ -24,6 +25,7 @@ def test_tamper_fingerprint():
     assert f"`MAX_FINGERPRINT_BYTES` = {MAX_FINGERPRINT_BYTES}; {size} bytes for one grey" in page
     assert f"s * s <= {MAX_TILES}." in page
     assert f"1 to {MAX_FRAMES};" in page
+    assert f"length, at most {MAX_ROBUST_BYTES}," in page
 
 
 def test_watermark_payload():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from medseal.errors import FingerprintError, InputError
 from medseal.imaging import read
 from medseal.protection.attacks import distortions, forgeries
-from medseal.protection.tamper import MODEL_ID, check, fingerprint
+from medseal.protection.tamper import MODEL_ID, check, fingerprint, signer_of
 from tests.protection.pictures import KEY, grey, picture, texture
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -305,6 +305,26 @@ def test_without_a_key_a_change_is_not_located():
     forged, _ = forgeries.change_block(image, np.random.default_rng(1), size=4, steps=9)
     assert check(forged, fingerprint(image, KEY), None).outcome == "unverifiable"
     assert check(image, fingerprint(image, KEY), None).outcome == "authentic"
+
+
+def test_without_a_key_the_signature_must_fit():
+    image = grey()
+    record = fingerprint(image, KEY)
+    named = check(image, record, None, signer=signer_of(KEY))
+    assert (named.outcome, named.checks[0][1]) == ("authentic", "pass")
+    unnamed = check(image, record, None)
+    assert (unnamed.outcome, unnamed.checks[0][1]) == ("authentic", "unknown")
+    assert record.signer.hex() in unnamed.checks[0][2]
+    stripped = dataclasses.replace(record, textured=bytes(len(record.textured)))
+    with pytest.raises(FingerprintError, match="its signature does not fit"):
+        check(image, stripped, None)
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_another_signer_than_the_given_one_is_an_error(key):
+    image = grey()
+    with pytest.raises(FingerprintError, match="signed by another key than the given one"):
+        check(image, fingerprint(image, KEY), key, signer=signer_of(bytes(32)))
 
 
 def test_the_wrong_key_is_an_error_and_no_verdict():

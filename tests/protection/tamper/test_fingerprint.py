@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from medseal.digest import Digest
 from medseal.errors import FingerprintError
 from medseal.imaging import values_digest
-from medseal.protection.tamper import MAX_FINGERPRINT_BYTES, Fingerprint, fingerprint
+from medseal.protection.tamper import (
+    MAX_FINGERPRINT_BYTES,
+    Fingerprint,
+    fingerprint,
+    signer_of,
+)
+from medseal.protection.tamper.fingerprint import MAX_ROBUST_BYTES
 from tests.protection.pictures import KEY, grey, picture
 
 
@@ -34,11 +40,42 @@ def test_write_then_read_gives_the_same_record(shape, dtype, seed):
     assert Fingerprint.from_bytes(data) == made
     assert Fingerprint.from_bytes(data).to_bytes() == data
     Fingerprint.from_bytes(data).authenticate(KEY)
+    Fingerprint.from_bytes(data).verify_signature(signer_of(KEY))
     assert len(data) <= MAX_FINGERPRINT_BYTES
 
 
 def test_a_single_frame_takes_little_room(record):
-    assert len(record.to_bytes()) < 2400
+    without_robust_part = len(record.to_bytes()) - len(record.robust)
+    assert without_robust_part < 2400
+    assert len(record.to_bytes()) <= 6 * 1024
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=30, deadline=None)
+def test_a_robust_part_is_carried_and_authenticated(record, robust):
+    made = dataclasses.replace(record, robust=robust)._completed(KEY)
+    again = Fingerprint.from_bytes(made.to_bytes())
+    assert again.robust == robust
+    again.authenticate(KEY)
+    another = dataclasses.replace(again, robust=robust + b"\0")
+    with pytest.raises(FingerprintError, match="damaged or was made with another key"):
+        another.authenticate(KEY)
+    with pytest.raises(FingerprintError, match="its signature does not fit"):
+        another.verify_signature()
+
+
+def test_the_longest_robust_part_fits_and_a_longer_one_is_refused(record):
+    made = dataclasses.replace(record, robust=bytes(MAX_ROBUST_BYTES))._completed(KEY)
+    assert Fingerprint.from_bytes(made.to_bytes()) == made
+    with pytest.raises(FingerprintError, match="wrong length"):
+        dataclasses.replace(record, robust=bytes(MAX_ROBUST_BYTES + 1))
+
+
+def test_keys_for_purposes_differ_by_image_and_purpose(record):
+    other = fingerprint(grey(512, 512), KEY)
+    keys = {made.sub_key(KEY, purpose) for made in (record, other) for purpose in (b"a", b"b")}
+    assert len(keys) == 4
+    assert record.sub_key(KEY, b"a") == record.sub_key(KEY, b"a")
 
 
 def test_a_long_series_stays_bounded():
@@ -69,6 +106,16 @@ def test_every_changed_byte_is_refused(record, position, flip):
     data[position % len(data)] ^= flip
     with pytest.raises(FingerprintError, match="fingerprint"):
         Fingerprint.from_bytes(bytes(data)).authenticate(KEY)
+    with pytest.raises(FingerprintError, match="fingerprint"):
+        Fingerprint.from_bytes(bytes(data)).verify_signature()
+
+
+def test_a_record_of_somebody_else_proves_no_origin(record):
+    forged = fingerprint(grey(512, 512), bytes(32))
+    forged.verify_signature()
+    with pytest.raises(FingerprintError, match="signed by another key than the given one"):
+        forged.verify_signature(signer_of(KEY))
+    record.verify_signature(signer_of(KEY))
 
 
 @given(cut=st.integers(0, 10**9), more=st.binary(max_size=40))
@@ -82,7 +129,7 @@ def test_cut_and_lengthened_records_are_refused(record, cut, more):
 
 @given(st.binary(max_size=200))
 def test_noise_is_refused(data):
-    for hostile in (data, b"MFP\x01" + data):
+    for hostile in (data, b"MFP\x02" + data):
         with pytest.raises(FingerprintError, match="fingerprint"):
             Fingerprint.from_bytes(hostile)
 
@@ -121,12 +168,20 @@ def test_a_key_of_another_length_is_refused(key, record):
         ({"salt": b""}, "wrong length"),
         ({"macs": b""}, "wrong length"),
         ({"textured": b""}, "wrong length"),
+        ({"signer": b""}, "wrong length"),
         ({"tag": b""}, "wrong length"),
+        ({"signature": b""}, "wrong length"),
     ],
 )
 def test_impossible_fields_are_refused(record, changes, message):
     with pytest.raises(FingerprintError, match=message):
         dataclasses.replace(record, **changes)
+
+
+def test_a_record_of_version_1_is_refused_in_one_line(record):
+    older = b"MFP\x01" + record.to_bytes()[4:]
+    with pytest.raises(FingerprintError, match=r"^not a fingerprint of version 2; seal the image"):
+        Fingerprint.from_bytes(older)
 
 
 def test_unused_bits_must_be_zero():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import medseal.errors
-from medseal.protection.tamper import Fingerprint, check
+from medseal.protection.tamper import Fingerprint, check, signer_of
 from tests.protection.pictures import picture
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "tamper-fingerprint"
@@ -28,6 +28,7 @@ def test_vector(path):
         return
     record = Fingerprint.from_bytes(data)
     assert record.to_bytes() == data
+    record.verify_signature(signer_of(key))
     image = picture(np.array(vector["values"], np.uint8))
     report = check(image, record, key)
     assert report.outcome == vector["outcome"]

@@ -8,12 +8,14 @@ import json
 import struct
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
 HERE = Path(__file__).parent
 KEY = bytes(range(32))
 SALT = bytes(range(100, 116))
+ROBUST = b"robust part"
 ROWS, COLUMNS = 34, 5
 VALUES = [[(7 * row + 3 * column) % 50 for column in range(COLUMNS)] for row in range(ROWS)]
 
@@ -36,8 +38,12 @@ def keyed(data, key, size, person):
     return hashlib.blake2b(data, key=key, digest_size=size, person=person).digest()
 
 
+def pair(key):
+    return Ed25519PrivateKey.from_private_bytes(keyed(b"", key, 32, b"medseal-fp-sign"))
+
+
 def body(values, key):
-    image_key = keyed(SALT, key, 32, b"medseal-fp-key1")
+    image_key = keyed(SALT, key, 32, b"medseal-fp-key2")
     # 32 tiles a side at most: tiles of 2 rows and 1 column.
     down, across = ROWS // 2, COLUMNS
     factors, pads = stream(image_key, 0, 2), stream(image_key, 1, down * across)
@@ -60,11 +66,14 @@ def body(values, key):
     flags = int(textured, 2).to_bytes(len(textured) // 8, "big")
     name = b"MONOCHROME2"
     geometry = struct.pack(">IIIBBBBB", 1, ROWS, COLUMNS, 1, 8, 0, 1, len(name))
-    return b"MFP\x01" + SALT + digest(values) + geometry + name + macs + flags, image_key
+    robust = struct.pack(">H", len(ROBUST)) + ROBUST
+    head = b"MFP\x02" + SALT + digest(values) + geometry + name
+    return head + macs + flags + robust + pair(key).public_key().public_bytes_raw(), image_key
 
 
-def tagged(data, image_key):
-    return data + keyed(data, image_key, 16, b"medseal-fp-tag1")
+def signed(data, image_key, key):
+    data += keyed(data, image_key, 16, b"medseal-fp-tag2")
+    return data + pair(key).sign(data)
 
 
 def write(name, data, **expected):
@@ -77,7 +86,9 @@ def changed(data, place, value):
 
 
 good, good_key = body(VALUES, KEY)
-valid = tagged(good, good_key)
+valid = signed(good, good_key, KEY)
+# Behind the flags of the tiles: length and robust part, signer, tag, signature.
+END = len(good) - 32 - len(ROBUST) - 2
 edited = [row[:] for row in VALUES]
 edited[20][3] += 1
 write("valid", valid, values=VALUES, outcome="authentic")
@@ -89,8 +100,9 @@ write(
     outcome="transcoded",
 )
 REFUSED = {
-    "other-version": (changed(valid, 3, b"\x02"), "not a fingerprint of version 1"),
-    "empty": (b"", "not a fingerprint of version 1"),
+    "version-1": (changed(valid, 3, b"\x01"), "not a fingerprint of version 2"),
+    "other-version": (changed(valid, 3, b"\x03"), "not a fingerprint of version 2"),
+    "empty": (b"", "not a fingerprint of version 2"),
     "cut": (valid[:-1], "cut or too long"),
     "trailing-byte": (valid + b"\0", "cut or too long"),
     "no-frames": (changed(valid, 52, bytes(4)), "geometry in the fingerprint is out of range"),
@@ -100,11 +112,32 @@ REFUSED = {
     "unknown-kind": (changed(valid, 66, b"\x03"), "out of range"),
     "three-bytes-a-value": (changed(valid, 67, b"\x03"), "kind of number"),
     "lower-case-name": (changed(valid, 69, b"m"), "names no photometric interpretation"),
-    "unused-bit": (changed(valid, len(valid) - 17, bytes([valid[-17] | 1])), "unused bits"),
+    "unused-bit": (changed(valid, END - 1, bytes([valid[END - 1] | 1])), "unused bits"),
+    "robust-too-long": (changed(valid, END, b"\xff\xff"), "cut or too long"),
+    "robust-stripped": (
+        good[:END] + bytes(2) + valid[END + 2 + len(ROBUST) :],
+        "damaged or was made with another key",
+    ),
+    "robust-changed": (changed(valid, END + 2, b"R"), "damaged or was made with another key"),
+    "signer-changed": (
+        signed(changed(good, len(good) - 32, bytes(32)), good_key, KEY),
+        "its signature does not fit",
+    ),
     "salt-changed": (changed(valid, 4, b"\0"), "damaged or was made with another key"),
     "mac-changed": (changed(valid, 90, bytes([valid[90] ^ 1])), "damaged or was made with another"),
-    "tag-changed": (valid[:-1] + bytes([valid[-1] ^ 1]), "damaged or was made with another key"),
-    "another-key": (tagged(*body(VALUES, bytes(32))), "damaged or was made with another key"),
+    "tag-changed": (
+        changed(valid, len(good), bytes([valid[len(good)] ^ 1])),
+        "damaged or was made with another key",
+    ),
+    "signature-changed": (valid[:-64] + bytes([valid[-64] ^ 1]) + valid[-63:], "its signature"),
+    "signed-by-another": (
+        good + valid[len(good) : len(good) + 16] + pair(bytes(32)).sign(valid[:-64]),
+        "its signature does not fit",
+    ),
+    "another-key": (
+        signed(*body(VALUES, bytes(32)), bytes(32)),
+        "damaged or was made with another key",
+    ),
 }
 for name, (data, message) in REFUSED.items():
     write(name, data, error="FingerprintError", message=message)

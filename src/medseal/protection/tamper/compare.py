@@ -79,7 +79,13 @@ def _operations(*names: str) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def check(image: MedicalImage, fingerprint: Fingerprint | None, key: bytes | None) -> TamperReport:
+def check(
+    image: MedicalImage,
+    fingerprint: Fingerprint | None,
+    key: bytes | None,
+    *,
+    signer: bytes | None = None,
+) -> TamperReport:
     """Say whether a copy is the image that was fingerprinted, and where it is not.
 
     1. Authenticate the record. 2. Compare the digest of the stored values. 3. Bring the copy into
@@ -92,8 +98,10 @@ def check(image: MedicalImage, fingerprint: Fingerprint | None, key: bytes | Non
     fingerprint
         Record of the original, or None.
     key
-        32 bytes, or None: then only equality in one of eight orientations can be shown, and the
-        record itself is not authenticated.
+        32 bytes, or None: then only equality in one of eight orientations can be shown.
+    signer
+        Public key by which the record must be signed, see `signer_of`. Without it and without the
+        key the record is held to its own signature, which anybody can make.
 
     Returns
     -------
@@ -103,16 +111,14 @@ def check(image: MedicalImage, fingerprint: Fingerprint | None, key: bytes | Non
     Raises
     ------
     FingerprintError
-        The record is damaged or was made with another key.
+        The record is damaged, was made with another key or signed by another signer.
     """
     checks: list[TamperCheck] = []
     # 1.
     if fingerprint is None:
         checks.append(("record", "unknown", "there is no fingerprint to compare with"))
         return _report(image, "unverifiable", _UNDECIDED_SCORE, checks)
-    if key is not None:
-        fingerprint.authenticate(key)
-        checks.append(("record", "pass", "the fingerprint is authentic"))
+    checks.append(_record_check(fingerprint, key, signer))
     # 2.
     if values_digest(image) == fingerprint.values:
         checks.append(("values", "pass", "every stored value is equal"))
@@ -137,6 +143,19 @@ def check(image: MedicalImage, fingerprint: Fingerprint | None, key: bytes | Non
         checks.append(("tiles", "pass", "the digest is equal once the copy is brought back"))
         return _equal(image, fingerprint, best.orientation, checks)
     return _decide(image, fingerprint, best, checks)
+
+
+def _record_check(record: Fingerprint, key: bytes | None, signer: bytes | None) -> TamperCheck:
+    if key is not None:
+        record.authenticate(key)
+    if key is None or signer is not None:
+        record.verify_signature(signer)
+    if key is not None:
+        return "record", "pass", "the fingerprint is authentic"
+    if signer is not None:
+        return "record", "pass", "the fingerprint is signed by the given key"
+    detail = f"the fingerprint is signed by {record.signer.hex()}; give the key that you trust"
+    return "record", "unknown", detail
 
 
 def _without_key(

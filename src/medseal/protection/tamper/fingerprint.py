@@ -1,6 +1,5 @@
-"""Fingerprint of an image: exact digest and keyed tile MACs in one strict record."""
+"""Fingerprint of an image: digest, keyed tile MACs and a robust part in one signed record."""
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -15,6 +14,18 @@ from medseal.errors import FingerprintError
 from medseal.imaging import MedicalImage, values_digest
 from medseal.imaging.image import StoredValues
 from medseal.imaging.limits import MAX_FRAMES, MAX_PIXELS_PER_FRAME
+from medseal.protection.tamper.keys import (
+    SIGNATURE_BYTES,
+    SIGNER_BYTES,
+    TAG_BYTES,
+    check_key,
+    image_key,
+    record_tag,
+    sign,
+    signer_of,
+    sub_key,
+    verify_signature,
+)
 from medseal.protection.tamper.tiles import (
     MAX_TILES,
     TILE_MAC_BYTES,
@@ -23,14 +34,13 @@ from medseal.protection.tamper.tiles import (
     tile_macs,
 )
 
-__all__ = ["KEY_BYTES", "MAX_FINGERPRINT_BYTES", "Fingerprint", "fingerprint"]
+__all__ = ["MAX_FINGERPRINT_BYTES", "MAX_ROBUST_BYTES", "Fingerprint", "fingerprint"]
 
-KEY_BYTES = 32
-_MAGIC = b"MFP\x01"
+MAX_ROBUST_BYTES = 32_768
+"""Bytes of the longest robust part, all frames together."""
+
+_MAGIC = b"MFP\x02"
 _SALT_BYTES = 16
-_TAG_BYTES = 16
-_KEY_PERSON = b"medseal-fp-key1"
-_TAG_PERSON = b"medseal-fp-tag1"
 _BITS_A_BYTE = 8
 # Frames, rows, columns, samples, bits stored, kind of number, bytes a value, length of the name.
 _GEOMETRY = struct.Struct(">IIIBBBBB")
@@ -39,16 +49,18 @@ _CELL_BYTES = (1, 2, 4, 8)
 _MAX_SAMPLES = 4
 _MAX_NAME_BYTES = 32
 _NAME = re.compile(r"[A-Z][A-Z0-9_ ]{0,31}")
-_FIXED_BYTES = len(_MAGIC) + _SALT_BYTES + DIGEST_BYTES + _GEOMETRY.size + _TAG_BYTES
+_LENGTH = struct.Struct(">H")
+_HEAD_BYTES = len(_MAGIC) + _SALT_BYTES + DIGEST_BYTES + _GEOMETRY.size
+_FOOT_BYTES = _LENGTH.size + SIGNER_BYTES + TAG_BYTES + SIGNATURE_BYTES
+_FIXED_BYTES = _HEAD_BYTES + _FOOT_BYTES
 MAX_FINGERPRINT_BYTES = (
-    _FIXED_BYTES + _MAX_NAME_BYTES + MAX_TILES * TILE_MAC_BYTES + MAX_TILES // _BITS_A_BYTE
+    _FIXED_BYTES
+    + _MAX_NAME_BYTES
+    + MAX_TILES * TILE_MAC_BYTES
+    + MAX_TILES // _BITS_A_BYTE
+    + MAX_ROBUST_BYTES
 )
 """Bytes of the longest fingerprint there can be."""
-
-
-def _check_key(key: bytes) -> None:
-    if not isinstance(key, bytes) or len(key) != KEY_BYTES:
-        raise FingerprintError(f"a fingerprint key has {KEY_BYTES} bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +85,14 @@ class Fingerprint:
         2 bytes for each tile.
     textured
         One bit for each tile, packed: 1 if the tile is not constant.
+    robust
+        What is kept to compare a processed copy; only the robust comparison reads it. May be empty.
+    signer
+        Ed25519 public key of whoever made the record, 32 bytes.
     tag
         16 bytes: MAC over all of the above.
+    signature
+        64 bytes: Ed25519 over all of the above, for those who lack the key.
 
     Raises
     ------
@@ -94,14 +112,22 @@ class Fingerprint:
     photometric_interpretation: str
     macs: bytes
     textured: bytes
+    robust: bytes
+    signer: bytes
     tag: bytes
+    signature: bytes
 
     def __post_init__(self) -> None:
         self._check_geometry()
         tiles = self.grid.tiles
         lengths = (len(self.salt), len(self.macs), len(self.textured))
         wanted = (_SALT_BYTES, TILE_MAC_BYTES * tiles, -(-tiles // _BITS_A_BYTE))
-        if lengths != wanted or len(self.tag) != _TAG_BYTES:
+        ends = (len(self.signer), len(self.tag), len(self.signature))
+        if (
+            lengths != wanted
+            or ends != (SIGNER_BYTES, TAG_BYTES, SIGNATURE_BYTES)
+            or len(self.robust) > MAX_ROBUST_BYTES
+        ):
             raise FingerprintError("a field of the fingerprint has the wrong length")
         unused_bits = -tiles % _BITS_A_BYTE
         if self.textured[-1] & ((1 << unused_bits) - 1):
@@ -156,12 +182,13 @@ class Fingerprint:
             self.cell_bytes,
             len(name),
         )
-        parts = (self.salt, self.values.value, geometry, name, self.macs, self.textured)
-        return _MAGIC + b"".join(parts)
+        robust = _LENGTH.pack(len(self.robust)) + self.robust
+        parts = (self.salt, self.values.value, geometry, name, self.macs, self.textured, robust)
+        return _MAGIC + b"".join(parts) + self.signer
 
     def to_bytes(self) -> bytes:
         """Return the record."""
-        return self._body() + self.tag
+        return self._body() + self.tag + self.signature
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Fingerprint":
@@ -173,7 +200,7 @@ class Fingerprint:
             Not a record of this version, cut, too long, or with impossible fields.
         """
         if data[: len(_MAGIC)] != _MAGIC:
-            raise FingerprintError("not a fingerprint of version 1; seal the image again")
+            raise FingerprintError("not a fingerprint of version 2; seal the image again")
         if not _FIXED_BYTES < len(data) <= MAX_FINGERPRINT_BYTES:
             raise FingerprintError("the fingerprint is cut or too long")
         place = len(_MAGIC)
@@ -191,7 +218,9 @@ class Fingerprint:
         name = take(name_bytes)
         tiles = TileGrid.of(frames, rows, columns).tiles
         macs, textured = take(TILE_MAC_BYTES * tiles), take(-(-tiles // _BITS_A_BYTE))
-        tag = take(_TAG_BYTES)
+        (robust_bytes,) = _LENGTH.unpack(take(_LENGTH.size).rjust(_LENGTH.size, b"\0"))
+        robust, signer = take(robust_bytes), take(SIGNER_BYTES)
+        tag, signature = take(TAG_BYTES), take(SIGNATURE_BYTES)
         if place != len(data):
             raise FingerprintError("the fingerprint is cut or too long")
         return cls(
@@ -207,20 +236,35 @@ class Fingerprint:
             photometric_interpretation=name.decode("latin-1"),
             macs=macs,
             textured=textured,
+            robust=robust,
+            signer=signer,
             tag=tag,
+            signature=signature,
         )
 
-    def _image_key(self, key: bytes) -> bytes:
-        _check_key(key)
-        return hashlib.blake2b(
-            self.salt, key=key, digest_size=KEY_BYTES, person=_KEY_PERSON
-        ).digest()
+    def sub_key(self, key: bytes, purpose: bytes) -> bytes:
+        """Return a key for one purpose and this image only: 32 bytes.
 
-    def _expected_tag(self, key: bytes) -> bytes:
-        state = hashlib.blake2b(
-            self._body(), key=self._image_key(key), digest_size=_TAG_BYTES, person=_TAG_PERSON
-        )
-        return state.digest()
+        Parameters
+        ----------
+        key
+            The fingerprint key.
+        purpose
+            Name of the purpose.
+
+        Raises
+        ------
+        FingerprintError
+            The key has not 32 bytes.
+        """
+        return sub_key(image_key(key, self.salt), purpose)
+
+    def _completed(self, key: bytes) -> "Fingerprint":
+        """Return the record with signer, tag and signature."""
+        named = replace(self, signer=signer_of(key))
+        body = named._body()
+        tag = record_tag(body, image_key(key, self.salt))
+        return replace(named, tag=tag, signature=sign(body + tag, key))
 
     def authenticate(self, key: bytes) -> None:
         """Refuse a record that was changed or made with another key.
@@ -228,14 +272,33 @@ class Fingerprint:
         Raises
         ------
         FingerprintError
-            The tag does not fit.
+            The tag or the signature does not fit.
         """
-        if not hmac.compare_digest(self.tag, self._expected_tag(key)):
+        if not hmac.compare_digest(self.tag, record_tag(self._body(), image_key(key, self.salt))):
             raise FingerprintError("the fingerprint is damaged or was made with another key")
+        self.verify_signature()
+
+    def verify_signature(self, signer: bytes | None = None) -> None:
+        """Refuse a record that was changed since it was signed; this needs no secret.
+
+        Parameters
+        ----------
+        signer
+            Public key that is trusted, see `signer_of`. With None the one in the record counts:
+            anybody can sign a record of his own, so that proves no origin.
+
+        Raises
+        ------
+        FingerprintError
+            The signature does not fit, or another key made it.
+        """
+        if signer is not None and not hmac.compare_digest(self.signer, signer):
+            raise FingerprintError("the fingerprint was signed by another key than the given one")
+        verify_signature(self._body() + self.tag, self.signature, self.signer)
 
     def macs_of(self, values: StoredValues, key: bytes) -> NDArray[np.uint16]:
         """Return the MACs of other values of the same geometry and type under this record's key."""
-        return tile_macs(values, self.grid, self._image_key(key))
+        return tile_macs(values, self.grid, image_key(key, self.salt))
 
 
 def fingerprint(image: MedicalImage, key: bytes, *, values: Digest | None = None) -> Fingerprint:
@@ -255,7 +318,7 @@ def fingerprint(image: MedicalImage, key: bytes, *, values: Digest | None = None
     FingerprintError
         The key has not 32 bytes.
     """
-    _check_key(key)
+    check_key(key)
     stored = image.stored_values
     grid = TileGrid.of(image.frames, image.rows, image.columns)
     draft = Fingerprint(
@@ -271,7 +334,10 @@ def fingerprint(image: MedicalImage, key: bytes, *, values: Digest | None = None
         photometric_interpretation=image.photometric_interpretation,
         macs=bytes(TILE_MAC_BYTES * grid.tiles),
         textured=np.packbits(textured_tiles(stored, grid)).tobytes(),
-        tag=bytes(_TAG_BYTES),
+        robust=b"",
+        signer=bytes(SIGNER_BYTES),
+        tag=bytes(TAG_BYTES),
+        signature=bytes(SIGNATURE_BYTES),
     )
-    untagged = replace(draft, macs=draft.macs_of(stored, key).astype(">u2").tobytes())
-    return replace(untagged, tag=untagged._expected_tag(key))
+    macs = draft.macs_of(stored, key).astype(">u2").tobytes()
+    return replace(draft, macs=macs)._completed(key)
