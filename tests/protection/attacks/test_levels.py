@@ -3,7 +3,12 @@ import pytest
 
 from medseal.errors import UnsupportedImageError
 from medseal.imaging import display_values, value_range
-from medseal.protection.attacks.levels import black_values, change_levels, change_shown
+from medseal.protection.attacks.levels import (
+    black_values,
+    change_levels,
+    change_shown,
+    levels_of,
+)
 from tests.protection.pictures import grey, picture, texture
 
 
@@ -45,6 +50,12 @@ def test_a_change_of_nothing_changes_nothing(image):
         assert np.array_equal(same.stored_values, image.stored_values)
     assert seen[0].dtype == np.float32
     assert seen[0].shape in {(60, 50), (60, 50, 3)}
+
+
+def test_levels_of_a_frame_are_those_that_a_change_sees():
+    image = coloured("YBR_FULL")
+    _, seen = seen_by(image)
+    assert np.array_equal(levels_of(image, frame=0), seen[0])
 
 
 def test_levels_are_what_a_viewer_shows():

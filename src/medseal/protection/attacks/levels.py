@@ -15,7 +15,15 @@ from medseal.errors import UnsupportedImageError
 from medseal.imaging import MedicalImage, display_values, value_range
 from medseal.imaging.image import StoredValues, frozen
 
-__all__ = ["WHITE_LEVEL", "Change", "Levels", "black_values", "change_levels", "change_shown"]
+__all__ = [
+    "WHITE_LEVEL",
+    "Change",
+    "Levels",
+    "black_values",
+    "change_levels",
+    "change_shown",
+    "levels_of",
+]
 
 WHITE_LEVEL = 255.0
 _COLOUR_SAMPLES = 3
@@ -78,6 +86,17 @@ def _stored(image: MedicalImage, values: NDArray[np.float64]) -> StoredValues:
     if image.stored_values.dtype.kind != "f":
         values = np.rint(values)
     return np.clip(values, *image.storable_range).astype(image.stored_values.dtype)
+
+
+def levels_of(image: MedicalImage, *, frame: int) -> Levels:
+    """Return the levels of one frame, (rows, columns) or (rows, columns, 3), as changes take them.
+
+    Raises
+    ------
+    UnsupportedImageError
+        Stored values are palette indices.
+    """
+    return _Scale.of(image).levels(image.stored_values[frame])
 
 
 def change_levels(image: MedicalImage, change: Change, *, moves: bool = False) -> MedicalImage:
