@@ -13,6 +13,7 @@ from medseal.cli.figures import figure_lines
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
 
 _WATERMARK = "watermark-cnn"
+_TAMPER_BLIND = "tamper-blind"
 
 
 @click.command(name="train")
@@ -45,8 +46,14 @@ def _trained(
     config: Path, data: Path, output: Path, *, no_test: bool
 ) -> tuple[Path, Path, Mapping[str, Any]]:
     """Return the model's folder, the run's folder and the figures."""
-    # One of the two: both load PyTorch, and much else that the other does not need.
-    if _method(config) == _WATERMARK:
+    # One of them: all load PyTorch, and much else that the others do not need.
+    method = _method(config)
+    if method == _TAMPER_BLIND:
+        from medseal.protection.tamper.blind.train import train_blind  # noqa: PLC0415
+
+        blind = train_blind(config, data_dir=data, output_dir=output)
+        return blind.folder, blind.run_folder, blind.evaluation
+    if method == _WATERMARK:
         from medseal.protection.watermark.train import train_watermark  # noqa: PLC0415
 
         marked = train_watermark(config, data_dir=data, output_dir=output)
