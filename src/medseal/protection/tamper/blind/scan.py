@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from medseal.protection.tamper.blind.plane import Plane
 
-__all__ = ["TILE_SIDE", "Scan", "Tile", "scanned"]
+__all__ = ["LEAST_SIDE", "TILE_SIDE", "Scan", "Tile", "scanned"]
 
 # Largest side of a tile; what neighbours share; where tiles begin, as blocks of JPEG do.
 TILE_SIDE, _OVERLAP, _GRID = 288, 32, 8
 # Sides that a network takes: multiples of its stride, large enough for the top of its map.
-_STRIDE, _LEAST_SIDE = 16, 64
+_STRIDE, LEAST_SIDE = 16, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,7 +64,7 @@ def _starts(length: int) -> list[int]:
 
 def _filled(plane: Plane) -> Plane:
     """Return the plane mirrored out to sides that a network takes."""
-    sides = [max(-(-side // _STRIDE) * _STRIDE, _LEAST_SIDE) for side in plane.shape]
+    sides = [max(-(-side // _STRIDE) * _STRIDE, LEAST_SIDE) for side in plane.shape]
     missing = [(0, side - length) for side, length in zip(sides, plane.shape, strict=True)]
     return np.ascontiguousarray(np.pad(plane, missing, mode="symmetric"))
 

@@ -11,14 +11,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medseal import weights
 from medseal.digest import Digest
 from medseal.errors import InputError
 from medseal.metrics.ranking import auroc
+from medseal.protection.tamper.blind.calibrate import (
+    LARGE_PIXELS,
+    calibrated,
+    features_of,
+    figures,
+    trials,
+)
+from medseal.protection.tamper.blind.calibration import Calibration
 from medseal.protection.tamper.blind.config import BlindConfig, FitConfig, read_config
 from medseal.protection.tamper.blind.handling import random_handling
+from medseal.protection.tamper.blind.inference import Engine
 from medseal.protection.tamper.blind.losses import blind_loss
 from medseal.protection.tamper.blind.networks import BlindNetwork, restore, stored_tensors
 from medseal.protection.tamper.blind.plane import Plane
@@ -32,6 +42,7 @@ from medseal.protection.tamper.blind.samples import (
 )
 from medseal.protection.tamper.blind.scan import Tile, scanned
 from medseal.weights import Card
+from medseal.weights.card import TomlValue
 from medseal.weights.run_file import (
     above,
     below,
@@ -50,8 +61,9 @@ _WARM_UP_STEPS = 100
 _LAST_RATE = 0.02
 _LEAST_PAIRS = 2
 _EASY_SHARE = 1 / 3
+# Of each modality, at the end: forgeries of a validation image, such images, training images.
+_TRIAL_DRAWS, _TRIAL_PICTURES, _KNOWN_PICTURES = 3, 60, 80
 _VALIDATION_PICTURES, _VALIDATION_SIDE = 160, 512
-_LARGE_PIXELS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +160,7 @@ def _validate(network: BlindNetwork, pictures: Pictures, config: FitConfig) -> t
             for one in (pair.forged, pair.clean)
         )
         scores += [clean.score, forged.score]
-        if pair.extent_pixels >= _LARGE_PIXELS:
+        if pair.extent_pixels >= LARGE_PIXELS:
             found = forged.forged > 0
             shared = int((found & pair.mask).sum())
             overlaps.append(2 * shared / max(int(found.sum() + pair.mask.sum()), 1))
@@ -287,18 +299,39 @@ def train_blind(config_path: Path, *, data_dir: Path, output_dir: Path) -> Train
     settings = asdict(config.network) | asdict(fit) | {"validation_every": 0, "threads": 0}
     text = json.dumps([settings, pictures.digest, initial], sort_keys=True)
     rows = _fit(trained, pictures, fit, run_folder, run_digest=str(Digest.plain(text.encode())))
-    evaluation = {"auroc": rows[-1].auroc, "pixel_f1": rows[-1].pixel_f1}
+    tensors = stored_tensors(trained.mean)
+    calibration, evaluation = _calibrated(tensors, pictures, seed=fit.seed)
     card = Card(
         **{name: getattr(config, name) for name in ("id", "version", "task", "modality")},
         method=config.method,
         limits=config.limits,
         default=config.default,
         sha256=Digest.plain(b""),  # replaced when the tensors are written
-        network={name: list(value) for name, value in asdict(config.network).items()},
-        metrics=evaluation,
+        network=_listed(asdict(config.network)),
+        calibration=calibration.numbers,
+        training=_listed(asdict(fit))
+        | {"images": pictures.count, "data_digest": pictures.digest, "initial": initial}
+        | {"seconds": round(sum(row.seconds for row in rows))},
+        metrics={"part": "validation"} | evaluation,
     )
-    weights.save(output_dir, card=card, tensors=stored_tensors(trained.mean))
+    weights.save(output_dir, card=card, tensors=tensors | calibration.tensors())
     return TrainedBlind(folder=output_dir / config.id, run_folder=run_folder, evaluation=evaluation)
+
+
+def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as a card holds them."""
+    return {name: list(one) if isinstance(one, tuple) else one for name, one in values.items()}
+
+
+def _calibrated(
+    tensors: Mapping[str, NDArray[np.floating]], pictures: Pictures, *, seed: int
+) -> tuple[Calibration, dict[str, TomlValue]]:
+    """Return thresholds and figures, of the network as it is stored and run for a verdict."""
+    engine = Engine.of(tensors, name="the trained network")
+    seen = trials(pictures, engine.look, seed=seed, draws=_TRIAL_DRAWS, most=_TRIAL_PICTURES)
+    known = features_of(pictures, engine.look, seed=seed, most=_KNOWN_PICTURES)
+    calibration = calibrated(seen, known)
+    return calibration, dict(figures(seen, calibration))
 
 
 def _networks(config: BlindConfig, output_dir: Path) -> tuple[_Trained, str]:
