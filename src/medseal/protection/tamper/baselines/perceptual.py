@@ -34,6 +34,10 @@ def _shrunk(plane: Plane, rows: int, columns: int) -> Plane:
     return np.asarray(cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
+def _as_it_is(plane: Plane) -> Plane:
+    return plane
+
+
 def dct_hash(plane: Plane, *, side: int) -> Bits:
     """Return which of the lowest DCT coefficients exceed their median: (side * side,).
 
@@ -85,27 +89,34 @@ def _pdq_window(side: int) -> int:
     return (side + 2 * _PDQ_SIDE - 1) // (2 * _PDQ_SIDE)
 
 
-def pdq_hash(plane: Plane) -> Bits:
-    """Return the 256 bits of PDQ.
-
-    Two passes of a box filter in each direction approximate a tent (Jarosz), then 64 x 64 places
-    are taken, and of their DCT the coefficients 1 to 16 in each direction are compared with their
-    median.
-
-    References
-    ----------
-    Facebook 2019, The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm.
-    """
+def _pdq_picture(plane: Plane) -> Plane:
+    """Return 64 x 64 places after two passes of a box filter, which approximate a tent."""
     rows, columns = plane.shape
     values = plane.astype(np.float64)
     for _ in range(_PDQ_PASSES):
         values = _box(values, _pdq_window(columns))
         values = _box(np.ascontiguousarray(values.T), _pdq_window(rows)).T
     places = [((np.arange(_PDQ_SIDE) + 0.5) * side / _PDQ_SIDE).astype(int) for side in plane.shape]
-    small = values[np.ix_(*places)]
+    return np.asarray(values[np.ix_(*places)], np.float32)
+
+
+def _pdq_bits(picture: Plane) -> Bits:
     matrix = _pdq_matrix()
-    low = matrix @ small @ matrix.T
+    low = matrix @ picture.astype(np.float64) @ matrix.T
     return np.asarray(low > np.median(low), np.bool_).ravel()
+
+
+def pdq_hash(plane: Plane) -> Bits:
+    """Return the 256 bits of PDQ.
+
+    The plane is smoothed (Jarosz) and taken at 64 x 64 places, and of their DCT the coefficients
+    1 to 16 in each direction are compared with their median.
+
+    References
+    ----------
+    Facebook 2019, The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm.
+    """
+    return _pdq_bits(_pdq_picture(plane))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +127,8 @@ class PerceptualHash:
     ----------
     hash_of
         Takes a plane, returns bits.
+    prepare
+        Takes the plane first; turns and mirrors come after it.
     in_all_orientations
         Whether the copy counts in that of eight orientations that is nearest.
     """
@@ -123,16 +136,17 @@ class PerceptualHash:
     name: str
     hash_of: Callable[[Plane], Bits]
     threshold: float
+    prepare: Callable[[Plane], Plane] = _as_it_is
     in_all_orientations: bool = False
     is_blind: bool = False
 
     def enrol(self, image: MedicalImage) -> bytes:
         """Return the hash."""
-        return np.packbits(self.hash_of(luma(image))).tobytes()
+        return np.packbits(self.hash_of(self.prepare(luma(image)))).tobytes()
 
     def compare(self, image: MedicalImage, record: bytes) -> Reading:
         """Return the number of differing bits."""
-        plane = luma(image)
+        plane = self.prepare(luma(image))
         planes = [plane]
         if self.in_all_orientations:
             mirrored = np.ascontiguousarray(plane[:, ::-1])
@@ -159,8 +173,12 @@ def perceptual_hashes() -> tuple[PerceptualHash, ...]:
         PerceptualHash(
             name="dHash-256", hash_of=lambda p: difference_hash(p, side=16), threshold=20
         ),
-        PerceptualHash(name="PDQ", hash_of=pdq_hash, threshold=31),
+        PerceptualHash(name="PDQ", prepare=_pdq_picture, hash_of=_pdq_bits, threshold=31),
         PerceptualHash(
-            name="PDQ, 8 orientations", hash_of=pdq_hash, threshold=31, in_all_orientations=True
+            name="PDQ, 8 orientations",
+            prepare=_pdq_picture,
+            hash_of=_pdq_bits,
+            threshold=31,
+            in_all_orientations=True,
         ),
     )
