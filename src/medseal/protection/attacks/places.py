@@ -130,7 +130,7 @@ def weights(alpha: Alpha, levels: Levels) -> Alpha:
 def blended(levels: Levels, window: Window, content: Levels, alpha: Alpha) -> Levels:
     """Return the levels with `content` in a window, as far as `alpha` lets it show.
 
-    What the edit changes stays within black and white; levels outside of them are not drawn in.
+    What the edit changes stays within black and white, or within the levels if they reach further.
 
     Parameters
     ----------
@@ -146,6 +146,6 @@ def blended(levels: Levels, window: Window, content: Levels, alpha: Alpha) -> Le
     result = levels.copy()
     old = levels[window]
     new = old + weights(alpha, levels) * (content - old)
-    white = np.float32(WHITE_LEVEL)
-    result[window] = np.clip(new, np.minimum(old, 0), np.maximum(old, white))
+    low, high = min(float(levels.min()), 0.0), max(float(levels.max()), WHITE_LEVEL)
+    result[window] = np.clip(new, np.float32(low), np.float32(high))
     return result
