@@ -32,6 +32,8 @@ from medseal.protection.tamper.tiles import (
     TileGrid,
     textured_tiles,
     tile_macs,
+    tile_pads,
+    tile_sums,
 )
 
 __all__ = ["MAX_FINGERPRINT_BYTES", "MAX_ROBUST_BYTES", "Fingerprint", "fingerprint"]
@@ -299,6 +301,26 @@ class Fingerprint:
     def macs_of(self, values: StoredValues, key: bytes) -> NDArray[np.uint16]:
         """Return the MACs of other values of the same geometry and type under this record's key."""
         return tile_macs(values, self.grid, image_key(key, self.salt))
+
+    def tile_sums(
+        self, values: StoredValues, key: bytes, *, grid: TileGrid | None = None
+    ) -> NDArray[np.uint64]:
+        """Return the sums under the MACs of values of this type: (frames, tiles of a frame).
+
+        Parameters
+        ----------
+        values
+            Of any number of frames.
+        key
+            The fingerprint key.
+        grid
+            Where only a part of the frames is given; that of the record when None.
+        """
+        return tile_sums(values, grid or self.grid, image_key(key, self.salt))
+
+    def tile_pads(self, key: bytes) -> NDArray[np.uint64]:
+        """Return what was added to the sums: (frames, tiles of a frame)."""
+        return tile_pads(self.grid, image_key(key, self.salt))
 
 
 def fingerprint(image: MedicalImage, key: bytes, *, values: Digest | None = None) -> Fingerprint:

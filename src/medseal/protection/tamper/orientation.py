@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from medseal.imaging.image import StoredValues
 
-__all__ = ["ORIENTATIONS", "Orientation"]
+__all__ = ["ORIENTATIONS", "Box", "Orientation"]
+
+Box = tuple[int, int, int, int]
+"""First row and column, and those behind the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,16 @@ class Orientation:
         """Return a mask of the original as it lies on the copy: (rows, columns)."""
         turned = np.rot90(mask, self.quarter_turns)
         return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
+
+    def apply_box(self, box: Box, *, rows: int, columns: int) -> Box:
+        """Return a rectangle of an original of this size as it lies on the copy."""
+        top, left, bottom, right = box
+        for _ in range(self.quarter_turns):
+            top, left, bottom, right = columns - right, top, columns - left, bottom
+            rows, columns = columns, rows
+        if self.mirrored:
+            left, right = columns - right, columns - left
+        return top, left, bottom, right
 
 
 ORIENTATIONS = (

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 from medseal.errors import ImageMismatchError
 
-__all__ = ["Outcome", "Region", "TamperCheck", "TamperReport", "parts_of", "regions_of"]
+__all__ = [
+    "FrameReport",
+    "Outcome",
+    "Region",
+    "TamperCheck",
+    "TamperReport",
+    "parts_of",
+    "regions_of",
+]
 
 Outcome = Literal["authentic", "transcoded", "processed", "tampered", "unverifiable"]
 TamperCheck = tuple[str, str, str]
@@ -28,6 +36,10 @@ class Region:
         Rows and columns it spans.
     score
         0 to 1; 1 = surely altered.
+    evidence
+        What shows it: ``tile MACs``, ``fingerprint``, ``watermark``...; empty if nothing is said.
+    frame
+        In which frame of the copy, counted from 0; None for an image of one frame, or for any.
     """
 
     row: int
@@ -35,6 +47,30 @@ class Region:
     height: int
     width: int
     score: float
+    evidence: str = ""
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameReport:
+    """What became of one frame of a copy with several.
+
+    Attributes
+    ----------
+    frame
+        Its number in the copy, counted from 0.
+    original
+        Number of the frame of the record in whose place it stands, or None if it was inserted.
+    outcome
+        ``authentic``: equal to its original; ``tampered``: altered or inserted.
+    regions
+        What was altered in it.
+    """
+
+    frame: int
+    original: int | None
+    outcome: Outcome
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +93,18 @@ class TamperReport:
         What decided.
     checks
         (name, ``pass`` | ``fail`` | ``unknown``, one line of detail), in the order made.
+    scores
+        (rows, columns) of the copy, 0 to 1: how surely each place was altered; None if all places
+        of the mask are as sure as the whole. Read-only.
+    evidence
+        What shows the regions, in a word or two.
+    frames
+        One for each frame of a copy that was compared frame by frame; else empty.
+
+    Raises
+    ------
+    ImageMismatchError
+        Mask and scores have another form.
     """
 
     outcome: Outcome
@@ -65,18 +113,34 @@ class TamperReport:
     operations: tuple[str, ...]
     model_id: str
     checks: tuple[TamperCheck, ...]
+    scores: NDArray[np.float32] | None = None
+    evidence: str = ""
+    frames: tuple[FrameReport, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mask.ndim != _NDIM or self.mask.dtype != np.bool_:
             raise ImageMismatchError("a mask has two axes and holds booleans")
-        mask = self.mask.copy() if self.mask.flags.writeable else self.mask
-        mask.flags.writeable = False
-        object.__setattr__(self, "mask", mask)
+        object.__setattr__(self, "mask", _read_only(self.mask))
+        if self.scores is not None:
+            if self.scores.shape != self.mask.shape or self.scores.dtype.kind != "f":
+                raise ImageMismatchError("scores have the shape of the mask and are real numbers")
+            object.__setattr__(self, "scores", _read_only(self.scores))
 
     @property
     def regions(self) -> tuple[Region, ...]:
-        """Rectangles around the connected parts of the mask, the largest first."""
-        return regions_of(self.mask, score=self.score)
+        """Rectangles around the connected parts of the mask, the largest first.
+
+        Of a copy that was compared frame by frame, those of each frame, in order.
+        """
+        if self.frames:
+            return tuple(region for frame in self.frames for region in frame.regions)
+        return regions_of(self.mask, score=self.score, scores=self.scores, evidence=self.evidence)
+
+
+def _read_only(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    kept = values.copy() if values.flags.writeable else values
+    kept.flags.writeable = False
+    return kept
 
 
 def _runs(line: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -149,7 +213,14 @@ def parts_of(mask: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
     return parts.boxes()
 
 
-def regions_of(mask: NDArray[np.bool_], *, score: float) -> tuple[Region, ...]:
+def regions_of(
+    mask: NDArray[np.bool_],
+    *,
+    score: float,
+    scores: NDArray[np.float32] | None = None,
+    evidence: str = "",
+    frame: int | None = None,
+) -> tuple[Region, ...]:
     """Return the rectangles around the connected parts of a mask, the largest first.
 
     Parameters
@@ -157,10 +228,24 @@ def regions_of(mask: NDArray[np.bool_], *, score: float) -> tuple[Region, ...]:
     mask
         (rows, columns); places that touch by side or corner belong together.
     score
+        Given to each region if there are no `scores`.
+    scores
+        (rows, columns): each region has the mean of those places of the mask that it spans.
+    evidence, frame
         Given to each region.
     """
-    found = [
-        Region(row=top, column=left, height=bottom - top, width=right - left, score=score)
-        for top, left, bottom, right in parts_of(mask)
-    ]
+    found = []
+    for top, left, bottom, right in parts_of(mask):
+        inside = np.s_[top:bottom, left:right]
+        found.append(
+            Region(
+                row=top,
+                column=left,
+                height=bottom - top,
+                width=right - left,
+                score=score if scores is None else float(scores[inside][mask[inside]].mean()),
+                evidence=evidence,
+                frame=frame,
+            )
+        )
     return tuple(sorted(found, key=lambda region: -region.height * region.width))

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from medseal.imaging.image import StoredValues
 
-__all__ = ["MAX_TILES", "TILE_MAC_BYTES", "TileGrid", "textured_tiles", "tile_macs"]
+__all__ = [
+    "MAX_TILES",
+    "TILE_MAC_BYTES",
+    "TileGrid",
+    "macs_of_sums",
+    "textured_tiles",
+    "tile_macs",
+    "tile_pads",
+    "tile_sums",
+]
 
 # Tiles a side of one frame; halved for many frames until the limit holds.
 _TILES_A_SIDE = 32
@@ -17,7 +26,7 @@ MAX_TILES = 16_384
 """Tiles of one image, all frames together; as many as frames are allowed."""
 
 TILE_MAC_BYTES = 2
-_DROPPED_BITS = 48
+_DROPPED_BITS = np.uint64(48)
 _SHORT_BYTES = 2
 # The nonce of ChaCha20 in `cryptography`: a 32-bit counter, then 96 bits.
 _COUNTER_BYTES = 4
@@ -140,10 +149,28 @@ def tile_macs(values: StoredValues, grid: TileGrid, key: bytes) -> NDArray[np.ui
     Wegman and Carter 1981, doi:10.1016/0022-0000(81)90033-7; Lemire and Kaser 2014,
     doi:10.1093/comjnl/bxt070 (MULTILINEAR); ChaCha20: RFC 8439.
     """
-    frames, down, across = grid.shape
-    pads = _key_stream(key, _PADS, grid.tiles).reshape(frames, -1)
+    sums, pads = tile_sums(values, grid, key), tile_pads(grid, key)
+    return macs_of_sums(sums, pads).reshape(grid.shape)
+
+
+def tile_sums(values: StoredValues, grid: TileGrid, key: bytes) -> NDArray[np.uint64]:
+    """Return m1 s1 + m2 s2 + ... modulo 2^64 of all tiles: (frames, tiles of a frame).
+
+    They do not depend on the place of a tile or frame, so that a frame can be compared with every
+    frame of a record.
+
+    Parameters
+    ----------
+    values
+        (frames, rows, columns, samples); any number of frames.
+    grid
+        Of this size of a frame.
+    key
+        32 bytes, used for this image only.
+    """
+    _, down, across = grid.shape
     factors: NDArray[np.uint64] | None = None
-    result = np.empty((frames, down * across), np.uint16)
+    result = np.empty((len(values), down * across), np.uint64)
     for index, frame in enumerate(values):
         tiles = grid.cut(frame)
         step = max(1, _CHARACTERS_AT_A_TIME * down // max(1, frame.size))
@@ -152,9 +179,18 @@ def tile_macs(values: StoredValues, grid: TileGrid, key: bytes) -> NDArray[np.ui
             if factors is None:
                 factors = _key_stream(key, _FACTORS, characters.shape[1])
             lines = slice(start * across, start * across + len(characters))
-            sums = characters @ factors + pads[index, lines]
-            result[index, lines] = sums >> np.uint64(_DROPPED_BITS)
-    return result.reshape(grid.shape)
+            result[index, lines] = characters @ factors
+    return result
+
+
+def tile_pads(grid: TileGrid, key: bytes) -> NDArray[np.uint64]:
+    """Return the secret number p of each tile: (frames, tiles of a frame)."""
+    return _key_stream(key, _PADS, grid.tiles).reshape(grid.frames, -1)
+
+
+def macs_of_sums(sums: NDArray[np.uint64], pads: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """Return the MACs of tiles with these sums at the places with these pads."""
+    return ((sums + pads) >> _DROPPED_BITS).astype(np.uint16)
 
 
 def textured_tiles(values: StoredValues, grid: TileGrid) -> Flags:
