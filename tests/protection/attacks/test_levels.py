@@ -6,6 +6,7 @@ from medseal.imaging import display_values, value_range
 from medseal.protection.attacks.levels import (
     black_values,
     change_levels,
+    change_places,
     change_shown,
     levels_of,
 )
@@ -127,3 +128,20 @@ def test_palette_indices_are_refused():
     for refused in (lambda: seen_by(image), lambda: black_values(image)):
         with pytest.raises(UnsupportedImageError, match="palette indices have no levels"):
             refused()
+
+
+def test_a_change_of_places_leaves_all_other_stored_values():
+    values = np.rint(texture(60, 50, seed=3) * 60000).astype(np.uint16)
+    image = picture(values, photometric="MONOCHROME1")
+
+    def paint(levels):
+        result = levels.copy()
+        result[5:9, 7:10] = 255
+        return result
+
+    changed = change_places(image, paint, frame=0)
+    mask = np.zeros((60, 50), bool)
+    mask[5:9, 7:10] = True
+    assert np.array_equal(changed[..., 0][~mask], values[~mask])
+    assert np.unique(changed[..., 0][mask]).size == 1
+    assert changed[..., 0][mask].max() < values[mask].min() or values[mask].min() == 0

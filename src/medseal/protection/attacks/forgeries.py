@@ -1,27 +1,69 @@
 """What happens to a copy with ill intent: each returns the forged image and where it was changed.
 
 Every function takes a `MedicalImage`, changes one frame of it and returns the new image with a
-mask (rows, columns) that is True exactly where a stored value changed.
+mask (rows, columns) that is True exactly where a stored value changed. Edits of levels, as they
+are trained on, are brought into stored values by `forge`; whatever they leave alone keeps its
+stored value.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from medseal.errors import InputError
-from medseal.imaging import MedicalImage, value_range
+from medseal.imaging import MedicalImage
 from medseal.imaging.image import StoredValues, frozen
+from medseal.protection.attacks import blocks, edit_draws, edits, lesions, removal, texture
+from medseal.protection.attacks.levels import Levels, change_places, levels_of
+from medseal.protection.attacks.places import Patch
 
-__all__ = ["burn_text", "change_block", "copy_move", "insert_lesion", "remove", "splice"]
+__all__ = [
+    "Forgery",
+    "add_texture",
+    "blend_lesion",
+    "burn_text",
+    "change_block",
+    "copy_move",
+    "erase_detail",
+    "forge",
+    "insert_lesion",
+    "paint_block",
+    "random_forgery",
+    "remove",
+    "splice",
+]
 
 # Places tried until one changes something; in flat air a copied patch changes nothing.
 _ATTEMPTS = 64
-_INPAINT_RADIUS = 3
 
 Mask = NDArray[np.bool_]
 Forged = tuple[MedicalImage, Mask]
+Edit = Callable[[Levels, np.random.Generator], Levels]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Forgery:
+    """A forged image.
+
+    Attributes
+    ----------
+    image
+        With one frame changed.
+    mask
+        (rows, columns), True exactly where a stored value of that frame changed.
+    family
+        Key of `families.FAMILIES`; of several edits joined by " + ".
+    extent_pixels, contrast
+        As for `edit_draws.Edited`.
+    """
+
+    image: MedicalImage
+    mask: Mask
+    family: str
+    extent_pixels: int
+    contrast: float
 
 
 def _stored(image: MedicalImage, values: NDArray[np.floating]) -> StoredValues:
@@ -32,17 +74,13 @@ def _stored(image: MedicalImage, values: NDArray[np.floating]) -> StoredValues:
     return np.asarray(clipped, image.stored_values.dtype)
 
 
-def _frame(image: MedicalImage, frame: int) -> NDArray[np.generic]:
-    return np.asarray(image.stored_values[frame])
-
-
-def _inside(mask: Mask, changed: StoredValues, source: StoredValues) -> StoredValues:
-    """Return `changed` where the mask (rows, columns, 1) is True, else `source`."""
-    return np.asarray(np.where(mask, changed, source), source.dtype)
-
-
 def _forged(image: MedicalImage, frame: int, changed: StoredValues) -> Forged:
-    mask = np.asarray((changed != image.stored_values[frame]).any(axis=2), np.bool_)
+    source = image.stored_values[frame]
+    differs = changed != source
+    if source.dtype.kind == "f":
+        # What is no number equals nothing, not even itself.
+        differs &= ~(np.isnan(changed) & np.isnan(source))
+    mask = np.asarray(differs.any(axis=2), np.bool_)
     values = image.stored_values.copy()
     values[frame] = changed
     return image.with_stored_values(frozen(values)), mask
@@ -50,6 +88,8 @@ def _forged(image: MedicalImage, frame: int, changed: StoredValues) -> Forged:
 
 def _attempt(image: MedicalImage, frame: int, draw: Callable[[], StoredValues]) -> Forged:
     """Return the first of several drawn forgeries that changes a value."""
+    if not 0 <= frame < image.frames:
+        raise InputError(f"the image has frames 0 to {image.frames - 1}")
     for _ in range(_ATTEMPTS):
         forged, mask = _forged(image, frame, draw())
         if mask.any():
@@ -66,16 +106,90 @@ def _corner(
     return top, int(rng.integers(0, image.columns - columns + 1))
 
 
+def forge(image: MedicalImage, rng: np.random.Generator, edit: Edit, *, frame: int = 0) -> Forged:
+    """Make an edit of levels to a frame.
+
+    Parameters
+    ----------
+    image
+        Any image but one of palette indices.
+    rng
+        Source of everything that the edit draws.
+    edit
+        Takes levels and the generator; gives levels of the same shape.
+    frame
+        Which one is changed; here and in the whole file.
+
+    Raises
+    ------
+    InputError
+        There is no such frame, or no draw changes a stored value.
+    UnsupportedImageError
+        Stored values are palette indices.
+    """
+    return _attempt(
+        image,
+        frame,
+        lambda: change_places(image, lambda levels: edit(levels, rng), frame=frame),
+    )
+
+
+def random_forgery(
+    image: MedicalImage,
+    rng: np.random.Generator,
+    *,
+    donor: MedicalImage | None = None,
+    families: Sequence[str] | None = None,
+    strength: float = 1.0,
+    frame: int = 0,
+) -> Forgery:
+    """Make a forgery of a random family with random settings; see `edit_draws.random_edit`.
+
+    Parameters
+    ----------
+    image, rng, frame
+        As for `forge`.
+    donor
+        Image of another patient, of which the first frame is taken.
+    families, strength
+        As for `edit_draws.random_edit`.
+
+    Raises
+    ------
+    InputError
+        As for `edit_draws.random_edit` and `forge`.
+    UnsupportedImageError
+        Stored values are palette indices.
+    """
+    given = None if donor is None else levels_of(donor, frame=0)
+    last: list[edit_draws.Edited] = []
+
+    def edit(levels: Levels, rng: np.random.Generator) -> Levels:
+        last[:] = [
+            edit_draws.random_edit(rng, levels, donor=given, families=families, strength=strength)
+        ]
+        return last[0].levels
+
+    forged, mask = forge(image, rng, edit, frame=frame)
+    return Forgery(
+        image=forged,
+        mask=mask,
+        family=last[0].family,
+        extent_pixels=last[0].extent_pixels,
+        contrast=last[0].contrast,
+    )
+
+
 def copy_move(
     image: MedicalImage, rng: np.random.Generator, *, rows: int, columns: int, frame: int = 0
 ) -> Forged:
-    """Copy a patch of the image over another place of it."""
-    source = _frame(image, frame)
+    """Copy a patch of the image over another place of it, every stored value exactly."""
 
     def draw() -> StoredValues:
+        source = image.stored_values[frame]
         top, left = _corner(image, rows, columns, rng)
         top2, left2 = _corner(image, rows, columns, rng)
-        result = source.copy()
+        result: StoredValues = source.copy()
         result[top2 : top2 + rows, left2 : left2 + columns] = source[
             top : top + rows, left : left + columns
         ]
@@ -102,50 +216,32 @@ def splice(
     """
     if donor.samples != image.samples:
         raise InputError("both images must have the same number of samples")
-    low, high = value_range(image)
-    donor_low, donor_high = value_range(donor)
-    scale = (high - low) / (donor_high - donor_low)
-    source = _frame(image, frame)
-
-    def draw() -> StoredValues:
-        top, left = _corner(donor, rows, columns, rng)
-        patch = donor.stored_values[0, top : top + rows, left : left + columns].astype(np.float64)
-        top, left = _corner(image, rows, columns, rng)
-        result = source.copy()
-        fitted = (patch - donor_low) * scale + low
-        result[top : top + rows, left : left + columns] = _stored(image, fitted)
-        return result
-
-    return _attempt(image, frame, draw)
-
-
-def _disc(image: MedicalImage, centre: tuple[int, int], radius: float) -> NDArray[np.float64]:
-    """Return the distance from the centre in radii: (rows, columns)."""
-    row, column = np.ogrid[: image.rows, : image.columns]
-    return np.asarray(np.hypot(row - centre[0], column - centre[1]) / radius, np.float64)
+    given, patch = levels_of(donor, frame=0), Patch(rows=rows, columns=columns)
+    return forge(
+        image,
+        rng,
+        lambda levels, rng: edits.splice(levels, rng, donor=given, patch=patch),
+        frame=frame,
+    )
 
 
 def remove(
-    image: MedicalImage, rng: np.random.Generator, *, radius: float, frame: int = 0
+    image: MedicalImage,
+    rng: np.random.Generator,
+    *,
+    radius: float,
+    fill: removal.Fill = "Telea",
+    frame: int = 0,
 ) -> Forged:
-    """Erase a disc by filling it in from its surroundings (Telea 2004)."""
-    source = _frame(image, frame)
-
-    def draw() -> StoredValues:
-        hole = (_disc(image, _corner(image, 1, 1, rng), radius) <= 1).astype(np.uint8)
-        filled = [
-            cv2.inpaint(
-                np.ascontiguousarray(source[:, :, sample], np.float32),
-                hole,
-                _INPAINT_RADIUS,
-                cv2.INPAINT_TELEA,
-            )
-            for sample in range(image.samples)
-        ]
-        inside = hole.astype(np.bool_)[:, :, None]
-        return _inside(inside, _stored(image, np.stack(filled, axis=2)), source)
-
-    return _attempt(image, frame, draw)
+    """Erase a disc by filling it in, as `removal.remove` does."""
+    side = 2 * int(radius) + 1
+    patch = Patch(rows=side, columns=side, shape="ellipse")
+    return forge(
+        image,
+        rng,
+        lambda levels, rng: removal.remove(levels, rng, patch=patch, fill=fill),
+        frame=frame,
+    )
 
 
 def insert_lesion(
@@ -156,17 +252,76 @@ def insert_lesion(
     contrast: float = 0.25,
     frame: int = 0,
 ) -> Forged:
-    """Blend in a round lesion with a soft edge, `contrast` of the value range at its centre."""
-    low, high = value_range(image)
-    source = _frame(image, frame)
+    """Lay a round lesion with a soft edge over a place, `contrast` of the range at its centre."""
+    lesion = lesions.Lesion(radius=radius, contrast=contrast)
+    return forge(
+        image,
+        rng,
+        lambda levels, rng: lesions.overlaid_lesion(levels, rng, lesion=lesion),
+        frame=frame,
+    )
 
-    def draw() -> StoredValues:
-        distance = _disc(image, _corner(image, 1, 1, rng), radius)
-        profile = np.where(distance < 1, (1 + np.cos(np.pi * np.minimum(distance, 1))) / 2, 0)
-        added = profile[:, :, None] * contrast * (high - low)
-        return _inside(added != 0, _stored(image, source.astype(np.float64) + added), source)
 
-    return _attempt(image, frame, draw)
+def blend_lesion(
+    image: MedicalImage,
+    rng: np.random.Generator,
+    *,
+    radius: float,
+    contrast: float = 0.25,
+    donor: MedicalImage | None = None,
+    frame: int = 0,
+) -> Forged:
+    """Blend in a lesion with tissue from elsewhere, or from a donor's first frame (Poisson)."""
+    lesion = lesions.Lesion(radius=radius, contrast=contrast)
+    given = None if donor is None else levels_of(donor, frame=0)
+    return forge(
+        image,
+        rng,
+        lambda levels, rng: lesions.blended_lesion(levels, rng, lesion=lesion, donor=given),
+        frame=frame,
+    )
+
+
+def erase_detail(
+    image: MedicalImage,
+    rng: np.random.Generator,
+    *,
+    side: int,
+    size: int = 3,
+    method: texture.Filter = "box",
+    frame: int = 0,
+) -> Forged:
+    """Erase detail of `size` pixels in a square patch, as `texture.erase_detail` does."""
+    patch = Patch(rows=side, columns=side)
+    return forge(
+        image,
+        rng,
+        lambda levels, rng: texture.erase_detail(
+            levels, rng, patch=patch, size=size, method=method
+        ),
+        frame=frame,
+    )
+
+
+def add_texture(
+    image: MedicalImage,
+    rng: np.random.Generator,
+    *,
+    side: int,
+    amplitude: float,
+    pattern: texture.Pattern = "checkerboard",
+    frame: int = 0,
+) -> Forged:
+    """Add a pattern of mean zero and `amplitude` levels, of period 2, to a square patch."""
+    patch = Patch(rows=side, columns=side)
+    return forge(
+        image,
+        rng,
+        lambda levels, rng: texture.add_texture(
+            levels, rng, patch=patch, amplitude=amplitude, pattern=pattern
+        ),
+        frame=frame,
+    )
 
 
 def change_block(
@@ -178,33 +333,40 @@ def change_block(
     frame: int = 0,
 ) -> Forged:
     """Add `steps` stored values to a square block; size 1 and one step is the smallest edit."""
-    source = _frame(image, frame)
 
     def draw() -> StoredValues:
         top, left = _corner(image, size, size, rng)
-        result = source.copy()
+        result: StoredValues = image.stored_values[frame].copy()
         block = np.s_[top : top + size, left : left + size]
-        result[block] = _stored(image, source[block].astype(np.float64) + steps)
+        result[block] = _stored(image, result[block].astype(np.float64) + steps)
         return result
 
     return _attempt(image, frame, draw)
 
 
+def paint_block(
+    image: MedicalImage,
+    rng: np.random.Generator,
+    *,
+    size: int,
+    contrast: float,
+    frame: int = 0,
+) -> Forged:
+    """Change a square block by a share of the range, as `blocks.change_block` does."""
+    patch = Patch(rows=size, columns=size)
+    return forge(
+        image,
+        rng,
+        lambda levels, rng: blocks.change_block(levels, rng, patch=patch, contrast=contrast),
+        frame=frame,
+    )
+
+
 def burn_text(
     image: MedicalImage, text: str, rng: np.random.Generator, *, height: int = 12, frame: int = 0
 ) -> Forged:
-    """Write a line of text in the brightest value into the stored values."""
-    _, high = value_range(image)
-    source = _frame(image, frame)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    scale = cv2.getFontScaleFromHeight(font, height)
-    (width, _), _ = cv2.getTextSize(text, font, scale, 1)
-
-    def draw() -> StoredValues:
-        top, left = _corner(image, min(height, image.rows), min(width, image.columns), rng)
-        canvas = np.zeros((image.rows, image.columns), np.uint8)
-        cv2.putText(canvas, text, (left, top + height - 1), font, scale, 255, 1)
-        bright = _stored(image, np.full(source.shape, high, np.float64))
-        return _inside(canvas[:, :, None] > 0, bright, source)
-
-    return _attempt(image, frame, draw)
+    """Write a line of text in white into the stored values."""
+    mask = blocks.text_mask(text, height=height)
+    return forge(
+        image, rng, lambda levels, rng: blocks.burn_text(levels, rng, mask=mask), frame=frame
+    )

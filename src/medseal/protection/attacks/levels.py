@@ -21,6 +21,7 @@ __all__ = [
     "Levels",
     "black_values",
     "change_levels",
+    "change_places",
     "change_shown",
     "levels_of",
 ]
@@ -129,6 +130,29 @@ def change_levels(image: MedicalImage, change: Change, *, moves: bool = False) -
             changed = np.concatenate([changed, alpha], axis=2)
         frames.append(changed)
     return image.with_stored_values(frozen(np.stack(frames)))
+
+
+def change_places(image: MedicalImage, change: Change, *, frame: int) -> StoredValues:
+    """Return one frame's stored values, (rows, columns, samples), with `change` made to it.
+
+    Stored values whose level `change` leaves as it is stay exactly as they are, alpha too; the
+    others are rounded and clipped to what is storable.
+
+    Raises
+    ------
+    UnsupportedImageError
+        Stored values are palette indices.
+    """
+    scale = _Scale.of(image)
+    values: StoredValues = image.stored_values[frame].copy()
+    before = scale.levels(values)
+    after = change(before)
+    touched = (after != before).reshape(*values.shape[:2], scale.colours)
+    if scale.is_ybr:
+        touched = np.broadcast_to(touched.any(axis=2, keepdims=True), touched.shape)
+    colours = values[:, :, : scale.colours]
+    colours[touched] = _stored(image, scale.values(after))[touched]
+    return values
 
 
 def change_shown(image: MedicalImage, change: Change) -> MedicalImage:
