@@ -1,0 +1,312 @@
+"""Least squares registration on tile means: the affine map and the grey curve, robustly."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from medseal.protection.tamper.grey_curve import (
+    CurveFit,
+    Knots,
+    curve_fit,
+    look_up,
+)
+from medseal.protection.tamper.registration_evidence import Evidence, Record
+
+__all__ = ["Alignment", "Grid", "aligned", "composed", "curve_at", "seen_tiles"]
+
+SAMPLES = 8
+"""Places a tile, down and across, in the plane that the copy is worked on."""
+
+_FEWER_SAMPLES = 4
+_CURVE_ROUNDS = 3
+# Worst tiles left out of the correlation: a local edit is no sign of another image.
+_TRIMMED = 0.12
+_DAMPING = 1e-3
+_LARGEST_STEP = 1.5
+_SMALL_STEP = 0.004
+_EDGE = 0.02
+_LEAST_TILES = 24
+_TINY = 1e-9
+
+Plane = NDArray[np.float32]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grid:
+    """The record's tiles and the copy's levels, both as the fit sees them.
+
+    Places of the record are counted in tiles from its centre, columns first.
+
+    Attributes
+    ----------
+    plane
+        (rows, columns), levels of the copy, about eight places a tile.
+    target
+        (down, across), tile means of the record.
+    record
+        What they say.
+    """
+
+    plane: Plane
+    target: Plane
+    record: Record
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Down and across."""
+        return self.target.shape[0], self.target.shape[1]
+
+    def places(self) -> tuple[Values, Values]:
+        """Return the centres of the tiles, across and down, in half sides: two of (tiles,)."""
+        down, across = self.tiles
+        half = max(down, across) / 2
+        x = (np.arange(across) + 0.5 - across / 2) / half
+        y = (np.arange(down) + 0.5 - down / 2) / half
+        return np.tile(x, down), np.repeat(y, across)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Alignment:
+    """One solution.
+
+    Attributes
+    ----------
+    matrix
+        (2, 3): place of the record to place of the copy's plane, both columns first.
+    fit
+        The curve.
+    evidence
+        What the record says about what it predicts.
+    doubt
+        (tiles,), levels: how little clipped places tell of them.
+    seen
+        (tiles,), whether they lie inside the copy.
+    residual
+        Robust root mean square of the differences, in levels.
+    correlation
+        Of predicted and recorded tile means, without the worst tiles.
+    information
+        (6, 6): of small changes of the map ahead of it, curve free; inverse of their covariance.
+    """
+
+    matrix: Values
+    fit: CurveFit
+    evidence: Evidence
+    doubt: Values
+    seen: NDArray[np.bool_]
+    residual: float
+    correlation: float
+    information: Values
+
+    @property
+    def overlap(self) -> float:
+        """Share of the record's tiles that lie inside the copy."""
+        return float(self.seen.mean())
+
+
+def composed(outer: Values, inner: Values) -> Values:
+    """Return the map that does `inner`, then `outer`: all (2, 3)."""
+    result = outer[:, :2] @ inner
+    result[:, 2] += outer[:, 2]
+    return np.asarray(result)
+
+
+def warped(plane: Plane, matrix: Values, tiles: tuple[int, int], samples: int) -> Plane:
+    """Return a plane of the copy on the record's places, `samples` a tile."""
+    down, across = tiles
+    affine = np.empty((2, 3))
+    affine[:, :2] = matrix[:, :2] / samples
+    first = np.array([0.5 / samples - across / 2, 0.5 / samples - down / 2])
+    affine[:, 2] = matrix[:, :2] @ first + matrix[:, 2]
+    return np.asarray(
+        cv2.warpAffine(
+            plane,
+            affine,
+            (across * samples, down * samples),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.float32,
+    )
+
+
+def seen_tiles(shape: tuple[int, int], matrix: Values, tiles: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which tiles lie wholly inside a plane of a shape: (tiles,)."""
+    down, across = tiles
+    x, y = np.arange(across + 1) - across / 2, np.arange(down + 1) - down / 2
+    inside = np.ones((down + 1, across + 1), np.bool_)
+    for line, side in ((0, shape[1]), (1, shape[0])):
+        place = matrix[line, 0] * x + (matrix[line, 1] * y)[:, None] + matrix[line, 2]
+        slack = _EDGE * float(np.abs(matrix[line, :2]).sum())
+        inside &= (place >= -0.5 - slack) & (place <= side - 0.5 + slack)
+    inside = inside[1:] & inside[:-1]
+    return np.asarray((inside[:, 1:] & inside[:, :-1]).ravel())
+
+
+def _slopes(plane: Plane, tiles: tuple[int, int]) -> tuple[Values, Values]:
+    """Return the mean slopes of tiles across and down, a tile: each (down, across)."""
+    down, across = tiles
+    samples = plane.shape[0] // down
+    result = []
+    for turned, (lines, cells) in ((plane, (down, across)), (plane.T, (across, down))):
+        at = np.arange(1, cells) * samples
+        edges = np.empty((turned.shape[0], cells + 1))
+        edges[:, 1:-1] = (turned[:, at - 1] + turned[:, at]) / 2
+        edges[:, 0], edges[:, -1] = turned[:, 0], turned[:, -1]
+        result.append(np.diff(edges.reshape(lines, samples, cells + 1).mean(axis=1), axis=1))
+    return result[0], result[1].T
+
+
+def _smoothed(values: Values, sigma: float) -> Values:
+    if not sigma:
+        return values
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
+
+
+def _design(grid: Grid, level: Plane, sigma: float) -> tuple[Values, Values]:
+    """Return the tile means of a warped plane and how they follow the map and the curve."""
+    means = cv2.resize(level, grid.tiles[::-1], interpolation=cv2.INTER_AREA).astype(np.float64)
+    means = _smoothed(means, sigma)
+    across, down = (_smoothed(slope, sigma).ravel() for slope in _slopes(level, grid.tiles))
+    x, y = grid.places()
+    flat = means.ravel()
+    columns = [across, across * x, across * y, down, down * x, down * y, flat, np.ones_like(flat)]
+    return flat, np.stack(columns, axis=1)
+
+
+def _step(
+    grid: Grid, shown: Plane, matrix: Values, doubt: Values, *, sigma: float, samples: int
+) -> tuple[Values, float]:
+    """Return the map after one step of Gauss and Newton, and the step's length in tiles."""
+    level = warped(shown, matrix, grid.tiles, samples)
+    means, design = _design(grid, level, sigma)
+    seen = seen_tiles(shown.shape, matrix, grid.tiles)
+    if int(seen.sum()) < _LEAST_TILES:
+        return matrix, 0.0
+    if sigma:
+        blurred = _smoothed(grid.target.astype(np.float64), sigma).ravel()
+        record = replace(grid.record, means=blurred, lower=None, upper=None)
+        evidence = record.evidence(means, seen, doubt)
+    else:
+        evidence = grid.record.evidence(means, seen, doubt)
+    weighted = design * evidence.weights[:, None]
+    normal = design.T @ weighted
+    normal[np.diag_indices(8)] *= 1 + _DAMPING
+    normal[np.diag_indices(8)] += _TINY + _TINY * float(np.trace(normal))
+    solved = np.linalg.solve(normal, weighted.T @ evidence.pulls)
+    change = np.asarray(solved[:6].reshape(2, 3), np.float64)
+    length = float(np.sqrt((change[:, 0] ** 2).sum() + (change[:, 1:] ** 2).sum() / 2))
+    if length > _LARGEST_STEP:
+        change *= _LARGEST_STEP / length
+    return composed(matrix, small_motion(change, grid.tiles)), length
+
+
+def small_motion(change: Values, tiles: tuple[int, int]) -> Values:
+    """Return the map of a small change: (2, 3), of 1, x and y in half sides, to a map of tiles."""
+    half = max(tiles) / 2
+    return np.stack(
+        [
+            [1 + change[0, 1] / half, change[0, 2] / half, change[0, 0]],
+            [change[1, 1] / half, 1 + change[1, 2] / half, change[1, 0]],
+        ]
+    )
+
+
+def curve_at(
+    grid: Grid, matrix: Values, knots: Knots, *, rising: bool, samples: int = SAMPLES
+) -> Alignment:
+    """Return a map with the curve that fits it best, robustly.
+
+    The information is left out; see `aligned`.
+    """
+    shares = knots.shares(warped(grid.plane, matrix, grid.tiles, samples), grid.tiles)
+    seen = seen_tiles(grid.plane.shape, matrix, grid.tiles)
+    if int(seen.sum()) < _LEAST_TILES:
+        seen[:] = True
+    record = grid.record
+    low, high = knots.lost(shares, record.means, seen.astype(np.float64))
+    doubt = shares[:, 0] * low + shares[:, -1] * high
+    fit = curve_fit(knots, shares, record.means, seen / record.error**2, rising=rising)
+    for index in range(_CURVE_ROUNDS):
+        judge = record.rough if index == 0 else record.evidence
+        evidence = judge(fit.predicted, seen, doubt)
+        wanted = fit.predicted + evidence.pulls
+        fit = curve_fit(knots, shares, wanted, evidence.weights, rising=rising)
+    evidence = record.evidence(fit.predicted, seen, doubt)
+    rough = record.rough(fit.predicted, seen, doubt)
+    power = float((rough.trust * rough.pulls**2).sum() / max(rough.trust.sum(), _TINY))
+    return Alignment(
+        matrix=matrix,
+        fit=fit,
+        evidence=evidence,
+        doubt=doubt,
+        seen=seen,
+        residual=float(np.sqrt(power)),
+        correlation=_correlation(fit.predicted, record.means, seen),
+        information=np.zeros((6, 6)),
+    )
+
+
+def _correlation(first: Values, second: Values, seen: NDArray[np.bool_]) -> float:
+    """Return the correlation of tile means without the tiles that fit worst."""
+    first, second = first[seen], second[seen]
+    errors = np.abs(first - second)
+    kept = errors <= np.quantile(errors, 1 - _TRIMMED)
+    if int(kept.sum()) < _LEAST_TILES:
+        return 0.0
+    first, second = first[kept] - first[kept].mean(), second[kept] - second[kept].mean()
+    power = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / power if power > _TINY else 0.0
+
+
+def informed(grid: Grid, found: Alignment) -> Alignment:
+    """Return an alignment with its information about the map."""
+    shown = look_up(found.fit.table(), grid.plane)
+    _, design = _design(grid, warped(shown, found.matrix, grid.tiles, SAMPLES), 0.0)
+    normal = design.T @ (design * found.evidence.weights[:, None])
+    normal[np.diag_indices(8)] += _TINY * max(float(np.trace(normal)), 1.0)
+    free, curve = normal[:6, :6], normal[6:, 6:]
+    information = free - normal[:6, 6:] @ np.linalg.solve(curve, normal[6:, :6])
+    return replace(found, information=information)
+
+
+def aligned(
+    grid: Grid,
+    matrix: Values,
+    knots: Knots,
+    table: Plane,
+    *,
+    rising: bool,
+    rounds: tuple[tuple[float, int], ...],
+) -> Alignment:
+    """Return the alignment that is reached from a map and a first curve.
+
+    Parameters
+    ----------
+    grid
+        Record and copy.
+    matrix
+        (2, 3), where to begin.
+    knots
+        Of the copy's curve.
+    table
+        (4096,), first guess of the curve.
+    rising
+        False for a negative.
+    rounds
+        Blur of tile means, in tiles, and steps of each; the curve is fitted after each.
+    """
+    doubt = np.zeros(grid.target.size)
+    for sigma, steps in rounds:
+        shown = look_up(table, grid.plane)
+        samples = _FEWER_SAMPLES if sigma else SAMPLES
+        for _ in range(steps):
+            matrix, length = _step(grid, shown, matrix, doubt, sigma=sigma, samples=samples)
+            if length < _SMALL_STEP:
+                break
+        found = curve_at(grid, matrix, knots, rising=rising, samples=samples)
+        table, doubt = found.fit.table(), found.doubt
+    return found
