@@ -20,7 +20,6 @@ __all__ = ["FONTS", "burn_text", "change_block", "text_mask"]
 FONTS = {
     "plain": cv2.FONT_HERSHEY_SIMPLEX,
     "bold": cv2.FONT_HERSHEY_DUPLEX,
-    "slanted": cv2.FONT_HERSHEY_SIMPLEX | cv2.FONT_ITALIC,
 }
 
 
