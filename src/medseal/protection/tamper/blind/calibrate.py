@@ -36,7 +36,7 @@ _MOST_SIDE = 1024
 # Of the distances of validation images from the training images, where the threshold is put.
 _KNOWN_SHARE = 0.995
 # Of the variance of the features, added to each direction that hardly varies.
-_SHRINKAGE = 0.05
+_SHRINKAGE, _LEAST_VARIANCE = 0.05, 1e-9
 # Log-odds among which the threshold of the mask is chosen.
 _MAP_THRESHOLDS = np.arange(-4.0, 4.01, 0.25, dtype=np.float32)
 _NEWTON_STEPS, _RIDGE = 30, 1e-3
@@ -194,8 +194,9 @@ def _overlaps(seen: Iterable[Seen]) -> Floats:
 
 def _whitening(known: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     centre = known.mean(axis=0)
-    covariance = np.cov((known - centre).T.astype(np.float64))
-    covariance += _SHRINKAGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    covariance = np.cov((known - centre).T.astype(np.float64), bias=True)
+    common = max(np.trace(covariance) / len(covariance), _LEAST_VARIANCE)
+    covariance += _SHRINKAGE * common * np.eye(len(covariance))
     lower = np.linalg.cholesky(np.linalg.inv(covariance))
     return centre.astype(np.float32), lower.astype(np.float32)
 

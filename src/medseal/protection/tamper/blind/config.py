@@ -31,12 +31,15 @@ class FitConfig:
         Forged tiles with their clean twins in a step of the smallest tiles; of larger ones as many
         as have the same area.
     handled_share
-        Of the pairs, those that are compressed, resized, turned and so on after the forgery.
+        Of the pairs, those that are compressed, resized, turned and so on after the forgery, from
+        the end of the easy steps on.
     first_strength
-        Of the forgeries at the first step, as `attacks.random_edit` takes it; it reaches 1 after a
-        third of the steps.
+        Of the forgeries at the first step, as `attacks.random_edit` takes it; 1 at the end of the
+        easy steps.
+    easy_share
+        Of the steps, those in which forgeries become harder and handling sets in.
     positive_weight
-        Of a changed place against an unchanged one in the loss of the map.
+        Of the changed places of a tile in the loss of the map, as `losses.blind_loss` takes it.
     average
         Decay of the running mean of the weights, which is what is kept.
     per_collection
@@ -59,7 +62,8 @@ class FitConfig:
     pairs: int = 12
     handled_share: float = 0.5
     first_strength: float = 0.2
-    positive_weight: float = 6.0
+    easy_share: float = 0.33
+    positive_weight: float = 0.2
     average: float = 0.998
     per_collection: int = 400
     without_families: tuple[str, ...] = ()
@@ -84,7 +88,9 @@ class FitConfig:
             raise ConfigurationError(
                 f"[train] tile sides are multiples of {STRIDE} from {_LEAST_TILE}"
             )
-        if not all(0 <= share <= 1 for share in (self.handled_share, self.first_strength)):
+        if not all(
+            0 <= share <= 1 for share in (self.handled_share, self.first_strength, self.easy_share)
+        ):
             raise ConfigurationError("[train] shares and strength lie in 0 to 1")
         rates = (self.learning_rate, self.weight_decay, self.positive_weight)
         if not all(map(isfinite, rates)) or min(rates) <= 0 or not 0 <= self.average < 1:

@@ -10,6 +10,8 @@ __all__ = ["blind_loss"]
 
 # Share of the whole loss.
 _SCORE_WEIGHT, _ORDER_WEIGHT, _TRUST_WEIGHT = 1.0, 0.5, 0.1
+# How much more a changed place counts in what the reliability is fitted to.
+_TRUST_POSITIVE = 5.0
 
 
 def _dice(forged: Tensor, masks: Tensor) -> Tensor:
@@ -31,18 +33,23 @@ def blind_loss(found: Found, masks: Tensor, *, positive_weight: float) -> Tensor
         (n, 1, H, W) of the forged tiles, 1 where they were changed; a mask may be empty, where
         the change does not lie in the tile.
     positive_weight
-        Of a changed place against an unchanged one.
+        Of the mean over the changed places of a forged tile, against the mean over all others: an
+        edit of few places counts as much as one of many.
     """
     count = len(masks)
     targets = torch.cat([masks, torch.zeros_like(masks)])
-    weights = 1 + (positive_weight - 1) * targets
-    places = functional.binary_cross_entropy_with_logits(found.forged, targets, weight=weights)
+    wrong = functional.binary_cross_entropy_with_logits(found.forged, targets, reduction="none")
     is_forged = (masks.amax((1, 2, 3)) > 0).float()
-    overlap = (_dice(found.forged[:count], masks) * is_forged).sum() / is_forged.sum().clamp(min=1)
+    forged = is_forged.sum().clamp(min=1)
+    changed = (wrong[:count] * masks).sum((1, 2, 3)) / masks.sum((1, 2, 3)).clamp(min=1)
+    places = (wrong * (1 - targets)).mean() + positive_weight * changed.sum() / forged
+    overlap = (_dice(found.forged[:count], masks) * is_forged).sum() / forged
     labels = torch.cat([is_forged, torch.zeros_like(is_forged)])
     score = functional.binary_cross_entropy_with_logits(found.score, labels)
     ahead = found.score[:count] - found.score[count:]
     order = (functional.softplus(-ahead) * is_forged).mean()
     right = 1 - (torch.sigmoid(found.forged.detach()) - targets).abs()
-    trust = functional.binary_cross_entropy_with_logits(found.trusted, right, weight=weights)
+    trust = functional.binary_cross_entropy_with_logits(
+        found.trusted, right, weight=1 + _TRUST_POSITIVE * targets
+    )
     return places + overlap + _SCORE_WEIGHT * score + _ORDER_WEIGHT * order + _TRUST_WEIGHT * trust

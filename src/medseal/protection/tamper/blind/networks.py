@@ -190,9 +190,11 @@ class BlindNetwork(nn.Module):
 def stored_tensors(network: BlindNetwork) -> dict[str, NDArray[np.floating]]:
     """Return the state of the network as it is stored: kernels in float16, the rest in float32."""
     return {
-        name: np.array(
-            tensor.detach().float().cpu(), np.float16 if name.endswith(_KERNELS) else np.float32
-        )
+        name: tensor.detach()
+        .float()
+        .cpu()
+        .numpy()
+        .astype(np.float16 if name.endswith(_KERNELS) else np.float32)
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }

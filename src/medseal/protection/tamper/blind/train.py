@@ -60,7 +60,6 @@ _LOGGER = logging.getLogger("medseal.train")
 _WARM_UP_STEPS = 100
 _LAST_RATE = 0.02
 _LEAST_PAIRS = 2
-_EASY_SHARE = 1 / 3
 # Of each modality, at the end: forgeries of a validation image, such images, training images.
 _TRIAL_DRAWS, _TRIAL_PICTURES, _KNOWN_PICTURES = 3, 60, 80
 _VALIDATION_PICTURES, _VALIDATION_SIDE = 160, 512
@@ -116,10 +115,11 @@ def _recipe(config: FitConfig, *, step: int) -> Recipe:
     unknown = set(config.without_families) - set(FAMILIES)
     if unknown:
         raise InputError(f"families of forgeries are {', '.join(FAMILIES)}; not {min(unknown)}")
+    done = min(1.0, step / max(config.easy_share * config.steps, 1))
     return Recipe(
         families=tuple(name for name in FAMILIES if name not in config.without_families),
-        strength=min(1.0, config.first_strength + step / (_EASY_SHARE * config.steps)),
-        handled_share=config.handled_share,
+        strength=config.first_strength + (1 - config.first_strength) * done,
+        handled_share=config.handled_share * done,
     )
 
 
