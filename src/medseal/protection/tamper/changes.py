@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medseal.imaging import MedicalImage
 from medseal.protection.tamper.exact import Found
+from medseal.protection.tamper.explanations import explanation
 from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.frames import UNKNOWN
 from medseal.protection.tamper.locality import Pattern, pattern_of
@@ -127,19 +129,25 @@ def _detail(found: Found, patterns: list[Pattern], *, is_local: bool) -> str:
     return f"{words}: processed as a whole, another image, or edited nearly everywhere"
 
 
-def changes_of(found: Found, record: Fingerprint) -> Changes:
+def changes_of(image: MedicalImage, found: Found, record: Fingerprint) -> Changes:
     """Return where a copy was changed, by the tiles that differ.
 
     Parameters
     ----------
+    image
+        The copy.
     found
-        The copy beside the record.
+        It beside the record.
     record
         Authenticated.
     """
     textured = record.textured_tiles
     patterns = _patterns(found, textured)
     is_local = _is_local(found, patterns, textured)
+    detail = _detail(found, patterns, is_local=is_local)
+    if is_local and len(patterns) == record.frames == 1 and found.differs.any():
+        reason = explanation(image, found, record)
+        is_local, detail = not reason, f"{detail}, {reason}" if reason else detail
     frames = []
     if len(patterns) > 1 or record.frames > 1:
         frames = [
@@ -155,5 +163,5 @@ def changes_of(found: Found, record: Fingerprint) -> Changes:
         is_local=is_local,
         mask=found.orientation.apply(record.grid.spread(np.asarray(found.differs.any(axis=0)))),
         frames=tuple(frames),
-        detail=_detail(found, patterns, is_local=is_local),
+        detail=detail,
     )

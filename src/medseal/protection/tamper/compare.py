@@ -114,7 +114,7 @@ def check(
             reading=found.reading,
             is_same_picture=found.is_same_picture,
         )
-    changes = None if found is None else changes_of(found, fingerprint)
+    changes = None if found is None else changes_of(image, found, fingerprint)
     if found is None or changes is None or not changes.is_local:
         why = _geometry(image, fingerprint) if changes is None else changes.detail
         checks.append(("tiles", "unknown", why))

@@ -12,8 +12,8 @@ __all__ = ["Pattern", "pattern_of", "untouched_share"]
 Flags = NDArray[np.bool_]
 Pattern = Literal["equal", "local", "scattered", "whole"]
 
-# Share of the textured tiles that must be untouched before the others count as the edit. Below,
-# only untouched areas without a gap show that the copy was not processed as a whole.
+# Share of the textured tiles that must be untouched before the others count as the edit: dark
+# texture outlives many a processing of the whole.
 _LOCAL_SHARE = 0.5
 # So many separate changed places are still few.
 _FEW_CLUSTERS = 16
@@ -22,8 +22,6 @@ _SMALL_SHARE, _FEW_TILES, _FILLED = 0.1, 4, 0.5
 # Neighbouring tiles of which one is changed, relative to a random arrangement: 1 for scattered
 # changes as noise and re-encoding leave them, towards 0 for solid areas.
 _SOLID_RATIO = 0.6
-# The same for an edit of most of the image, and untouched tiles amid untouched ones beside it.
-_VERY_SOLID_RATIO, _LEAST_INNER = 0.4, 9
 
 
 def untouched_share(differs: Flags, textured: Flags) -> float:
@@ -49,17 +47,6 @@ def _solid_ratio(differs: Flags, domain: Flags) -> float:
     share = np.count_nonzero(differs) / max(int(np.count_nonzero(domain)), 1)
     expected = 2 * share * (1 - share) * pairs
     return unlike / expected if expected else 0.0
-
-
-def _inner(tiles: Flags) -> Flags:
-    """Return the tiles all of whose neighbours are marked too; those on the border have fewer."""
-    padded = np.pad(tiles, 1, constant_values=True)
-    rows, columns = tiles.shape
-    result = tiles.copy()
-    for down in range(3):
-        for across in range(3):
-            result &= padded[down : down + rows, across : across + columns]
-    return result
 
 
 def pattern_of(differs: Flags, textured: Flags) -> Pattern:
@@ -90,11 +77,9 @@ def pattern_of(differs: Flags, textured: Flags) -> Pattern:
     if not changed:
         return "equal"
     domain = textured | differs if textured.any() else np.ones_like(differs)
-    ratio = _solid_ratio(differs, domain)
     if untouched_share(differs, textured) < _LOCAL_SHARE:
-        inner = np.count_nonzero(_inner(domain & ~differs))
-        return "local" if inner >= _LEAST_INNER and ratio <= _VERY_SOLID_RATIO else "whole"
-    if ratio <= _SOLID_RATIO:
+        return "whole"
+    if _solid_ratio(differs, domain) <= _SOLID_RATIO:
         return "local"
     boxes = parts_of(differs)
     if len(boxes) > _FEW_CLUSTERS:
