@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import audit, watermark_tables
+from benchmarks import audit, tamper_page, watermark_tables
 from benchmarks.classification_page import page_lines
 from benchmarks.report import RESULTS
 
@@ -26,6 +26,7 @@ NAMES = (
     "throughput",
     "crash",
     "watermark_robustness",
+    "tamper_detection",
     "audit",
     "classification",
     "pneumonia_mnist",
@@ -33,8 +34,19 @@ NAMES = (
     "inference",
     "training_speed",
 )
-NEED_DATA = frozenset({"watermark_robustness", "audit", "classification", "pneumonia_mnist", "gan"})
+NEED_DATA = frozenset(
+    {
+        "watermark_robustness",
+        "tamper_detection",
+        "audit",
+        "classification",
+        "pneumonia_mnist",
+        "gan",
+    }
+)
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+# Parts of results that have tables of their own.
+_IN_TABLES = frozenset({"robustness", "trials", "native"})
 _HEAD = """# Results
 
 Made from `benchmarks/results/*.json` by `python -m benchmarks --page`; no figure is typed in by
@@ -283,6 +295,8 @@ def summary(stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
             target.most is None or number <= target.most
         )
         rows.append(f"| {target.text} | {asked} | {number:.4g} | {'met' if met else 'not met'} |")
+    if "tamper_detection" in stored:
+        rows += tamper_page.glance_lines(stored["tamper_detection"]["result"])
     return [*rows, ""]
 
 
@@ -329,8 +343,10 @@ def page(folder: Path = RESULTS) -> str:
             continue
         if stored["name"] == "watermark_robustness":
             parts += watermark_tables.page_lines(stored["result"])
+        if stored["name"] == "tamper_detection":
+            parts += tamper_page.page_lines(stored["result"])
         parts.append("| figure | value |\n|---|---|")
-        shown = {name: part for name, part in stored["result"].items() if name != "robustness"}
+        shown = {name: part for name, part in stored["result"].items() if name not in _IN_TABLES}
         parts += [f"| {name} | {text} |" for name, text in flat(shown)]
         parts.append("")
     return "\n".join(parts)
