@@ -1,0 +1,235 @@
+"""Compare a copy that was processed as a whole with the robust part of its record.
+
+A network judges, so this is evidence and no proof: equality is shown by the digest alone, and
+`processed` says that nothing was found, not that nothing was done.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from medseal.imaging import MedicalImage
+from medseal.protection.attacks.levels import WHITE_LEVEL, levels_of
+from medseal.protection.tamper.canonical import (
+    LEAST_SIDE,
+    TILE,
+    CanonicalGrid,
+    Plane,
+    brightness,
+    tile_means,
+)
+from medseal.protection.tamper.fingerprint import Fingerprint
+from medseal.protection.tamper.operations import operations_of
+from medseal.protection.tamper.reference.codes import Readout
+from medseal.protection.tamper.reference.inference import Networks, load
+from medseal.protection.tamper.reference.maps import clipped_places, tile_maps
+from medseal.protection.tamper.reference.record import (
+    PURPOSE,
+    FrameRecord,
+    frame_records,
+    model_tag,
+    readout,
+)
+from medseal.protection.tamper.registration import Registration, rectified, register
+
+__all__ = [
+    "Finding",
+    "Unreadable",
+    "findings",
+    "frame_finding",
+]
+
+_SHARPNESS = 4.0
+_UNSEEN_LOGIT = -20.0
+_HALF = 0.5
+# Tile means of another image hardly correlate; of the same one they do, whatever was done to it.
+_LEAST_CORRELATION = 0.6
+_LEAST_OVERLAP = 0.4
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Finding:
+    """What the comparison of one frame found.
+
+    Attributes
+    ----------
+    logit
+        Of the frame being forged anywhere; above 0 it is called so.
+    score_map
+        (rows, columns) of the copy, 0 to 1: how surely each place was forged.
+    mask
+        (rows, columns) of the copy.
+    operations
+        What honest handling did, as far as it is seen.
+    correlation
+        Of the tile means with the record's.
+    """
+
+    logit: float
+    score_map: Plane
+    mask: Flags
+    operations: tuple[str, ...]
+    correlation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Why a copy could not be compared."""
+
+    reason: str
+
+
+def _shares(places: Flags) -> Plane:
+    return tile_means(places.astype(np.float32))
+
+
+def _brought_back(
+    plane: Plane, registration: Registration, record: FrameRecord
+) -> tuple[Plane, Flags, Flags]:
+    """Return the copy in the record's places and levels, what is clipped and what is not seen."""
+    shape = (record.coarse.shape[0] * TILE, record.coarse.shape[1] * TILE)
+    shown, seen = rectified(plane, registration, shape)
+    clipped = clipped_places(shown)
+    beyond = shown - np.clip(shown, 0, WHITE_LEVEL)
+    levels = registration.curve.apply(shown) + beyond
+    filled = cv2.resize(record.coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.where(seen, levels, filled).astype(np.float32), clipped & seen, ~seen
+
+
+def _image_logit(tiles: Plane, outside: Plane) -> float:
+    """Return a soft maximum over the tiles that are seen, as in `losses.image_logit`."""
+    logits = np.where(outside < _HALF, tiles, _UNSEEN_LOGIT).astype(np.float64) * _SHARPNESS
+    top = float(logits.max())
+    return (top + float(np.log(np.exp(logits - top).sum()))) / _SHARPNESS
+
+
+def _on_copy(plane: Plane, registration: Registration, shape: tuple[int, int]) -> Plane:
+    """Return a map of halves of the canonical plane as it lies on the copy."""
+    matrix = registration.matrix.copy()
+    # A place of the map covers two by two canonical places.
+    matrix[:, 2] += matrix[:, :2] @ np.full(2, 0.5)
+    matrix[:, :2] *= 2
+    moved = cv2.warpAffine(plane, matrix, shape[::-1], flags=cv2.INTER_LINEAR)
+    return np.asarray(moved, np.float32)
+
+
+def _found(
+    networks: Networks,
+    plane: Plane,
+    registration: Registration,
+    record: FrameRecord,
+    read: Readout,
+) -> Finding:
+    copy, clipped, unseen = _brought_back(plane, registration, record)
+    outside = _shares(unseen)
+    reading = networks.read(copy)
+    residual, energy = read.residual(reading.features, record.codes)
+    maps = tile_maps(copy, record.coarse, _shares(clipped), outside)
+    tiles, places = networks.judge(reading, residual, np.concatenate([energy[None], maps]))
+    hidden = cv2.resize(outside, places.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    chances = np.where(hidden < _HALF, 1 / (1 + np.exp(-places)), 0)
+    score_map = _on_copy(chances.astype(np.float32), registration, (plane.shape[0], plane.shape[1]))
+    quiet = (tiles < 0) & (outside < _HALF)
+    return Finding(
+        logit=networks.calibrated(_image_logit(tiles, outside)),
+        score_map=score_map,
+        mask=score_map >= networks.place_threshold,
+        operations=operations_of(
+            registration, float(np.median(energy[quiet if quiet.any() else ...]))
+        ),
+        correlation=registration.correlation,
+    )
+
+
+def frame_finding(
+    networks: Networks,
+    plane: Plane,
+    record: FrameRecord,
+    read: Readout,
+    *,
+    shape: tuple[int, int],
+) -> Finding | Unreadable:
+    """Return what one frame shows.
+
+    Parameters
+    ----------
+    networks
+        That made the record.
+    plane
+        (rows, columns), brightness of the copy's frame.
+    record, read
+        What is kept of the frame, and what the key reads.
+    shape
+        Rows and columns of the original.
+    """
+    registration = register(
+        plane, record.coarse, reference_error=record.error, expected_shape=shape
+    )
+    if registration is None:
+        return Unreadable(reason="the copy could not be laid on the record")
+    if registration.correlation < _LEAST_CORRELATION:
+        detail = f"{registration.correlation:.2f}"
+        return Unreadable(reason=f"another image, or too degraded (correlation {detail})")
+    if registration.overlap < _LEAST_OVERLAP:
+        return Unreadable(reason="the copy shows too little of the record")
+    return _found(networks, plane, registration, record, read)
+
+
+def _obstacle(image: MedicalImage, fingerprint: Fingerprint, networks: Networks) -> str:
+    """Return why no frame can be compared; empty if nothing stands in the way."""
+    if not fingerprint.robust:
+        return "the record holds no robust part: only exact evidence counts"
+    if model_tag(fingerprint.robust) != networks.tag:
+        return "the record was made with another model; seal the image again"
+    if image.frames != fingerprint.frames:
+        return f"{image.frames} frames, the original has {fingerprint.frames}"
+    if min(image.rows, image.columns) < LEAST_SIDE:
+        return f"the copy has less than {LEAST_SIDE} rows or columns"
+    if image.photometric_interpretation.startswith("PALETTE"):
+        return "the copy holds palette indices, which have no brightness"
+    return ""
+
+
+def findings(
+    image: MedicalImage, fingerprint: Fingerprint, key: bytes
+) -> tuple[Finding | Unreadable, ...] | Unreadable:
+    """Return what each frame shows, or why nothing can be told of any.
+
+    Parameters
+    ----------
+    image
+        The copy.
+    fingerprint
+        Authenticated.
+    key
+        The fingerprint key.
+
+    Raises
+    ------
+    FingerprintError
+        The robust part does not fit the geometry.
+    WeightsError
+        The networks are missing or damaged.
+    """
+    networks = load()
+    obstacle = _obstacle(image, fingerprint, networks)
+    shape = (fingerprint.rows, fingerprint.columns)
+    grid = CanonicalGrid.of(fingerprint.frames, *shape)
+    if obstacle or grid is None:
+        return Unreadable(reason=obstacle or "this geometry has no robust part")
+    records = frame_records(fingerprint.robust, frames=fingerprint.frames, grid=grid)
+    sub_key = fingerprint.sub_key(key, PURPOSE)
+    return tuple(
+        frame_finding(
+            networks,
+            brightness(levels_of(image, frame=frame)),
+            record,
+            readout(sub_key, frame, grid=grid, networks=networks),
+            shape=shape,
+        )
+        for frame, record in enumerate(records)
+    )

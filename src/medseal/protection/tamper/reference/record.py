@@ -1,0 +1,154 @@
+"""The robust part of a fingerprint: of each frame a coarse picture and the bits of its features."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medseal.errors import FingerprintError
+from medseal.imaging import MedicalImage
+from medseal.protection.attacks.levels import levels_of
+from medseal.protection.tamper.canonical import (
+    CanonicalGrid,
+    Plane,
+    brightness,
+    resampled,
+    tile_means,
+)
+from medseal.protection.tamper.reference.codes import (
+    BITS,
+    COARSE_BITS,
+    COARSE_LEVELS,
+    MIXTURES,
+    Codes,
+    Readout,
+    coarse_picture,
+    from_bits,
+    to_bits,
+)
+from medseal.protection.tamper.reference.inference import MODEL_TAG_BYTES, Networks, load
+
+__all__ = ["MAX_FRAME_BYTES", "PURPOSE", "FrameRecord", "enrol", "frame_records", "model_tag"]
+
+PURPOSE = b"robust"
+"""Names the sub-key of a fingerprint that the readout is drawn from."""
+
+_BYTE = 8
+_MOST_TILES = 1024
+MAX_FRAME_BYTES = COARSE_LEVELS + _MOST_TILES * (COARSE_BITS + BITS * MIXTURES) // _BYTE
+"""Bytes that the robust part keeps of a frame at most."""
+
+# Deviation of levels below which a frame has nothing that could be compared.
+_LEAST_DEVIATION = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameRecord:
+    """What is kept of a frame.
+
+    Attributes
+    ----------
+    coarse
+        (down, across), tile means as the coarse picture keeps them, in levels.
+    error
+        Standard deviation of their error, in levels.
+    codes
+        (tiles, MIXTURES), 0 to 3.
+    """
+
+    coarse: Plane
+    error: float
+    codes: Codes
+
+
+def _bytes_of(count: int, bits: int) -> int:
+    return -(-count * bits // _BYTE)
+
+
+def _frame_bytes(grid: CanonicalGrid) -> int:
+    picture = COARSE_LEVELS + _bytes_of(grid.tiles, COARSE_BITS)
+    return picture + _bytes_of(grid.tiles * MIXTURES, BITS)
+
+
+def readout(key: bytes, frame: int, *, grid: CanonicalGrid, networks: Networks) -> Readout:
+    """Return what the key reads of a frame."""
+    own = hashlib.blake2b(frame.to_bytes(4, "big"), key=key, digest_size=32).digest()
+    return Readout.of(own, tiles=grid.tiles, features=networks.features)
+
+
+def _enrolled(plane: Plane, grid: CanonicalGrid, networks: Networks, reads: Readout) -> bytes:
+    canonical = resampled(plane, grid.shape)
+    book, picture = coarse_picture(tile_means(canonical))
+    codes = reads.codes(networks.read(canonical).features)
+    return book.tobytes() + to_bits(picture, COARSE_BITS) + to_bits(codes, BITS)
+
+
+def enrol(image: MedicalImage, key: bytes) -> bytes:
+    """Return the robust part for an image; empty where there is nothing to compare later.
+
+    Parameters
+    ----------
+    image
+        Any image. One that is too small, too long, of palette indices, constant, or of more than
+        250 frames has no robust part: exact evidence is all there will be.
+    key
+        32 bytes, the fingerprint's sub-key for `PURPOSE`.
+
+    Raises
+    ------
+    WeightsError
+        The networks are missing or damaged.
+    """
+    grid = CanonicalGrid.of(image.frames, image.rows, image.columns)
+    if grid is None or image.photometric_interpretation.startswith("PALETTE"):
+        return b""
+    networks = load()
+    planes = [brightness(levels_of(image, frame=frame)) for frame in range(image.frames)]
+    if max(float(plane.std()) for plane in planes) < _LEAST_DEVIATION:
+        return b""
+    parts = [
+        _enrolled(plane, grid, networks, readout(key, frame, grid=grid, networks=networks))
+        for frame, plane in enumerate(planes)
+    ]
+    return networks.tag + b"".join(parts)
+
+
+def model_tag(robust: bytes) -> bytes:
+    """Return which model wrote a robust part that is not empty."""
+    return robust[:MODEL_TAG_BYTES]
+
+
+def _frame_record(data: bytes, grid: CanonicalGrid) -> FrameRecord:
+    book = np.frombuffer(data[:COARSE_LEVELS], np.uint8)
+    end = COARSE_LEVELS + _bytes_of(grid.tiles, COARSE_BITS)
+    places = from_bits(data[COARSE_LEVELS:end], COARSE_BITS, grid.tiles)
+    levels = book.astype(np.float32)
+    codes = from_bits(data[end:], BITS, grid.tiles * MIXTURES)
+    return FrameRecord(
+        coarse=levels[places].reshape(grid.down, grid.across),
+        error=_picture_error(levels, places),
+        codes=codes.reshape(grid.tiles, MIXTURES),
+    )
+
+
+def _picture_error(levels: NDArray[np.float32], places: Codes) -> float:
+    """Return the deviation of an error that is uniform within the cell of each level used."""
+    gaps = np.diff(levels, prepend=levels[0], append=levels[-1]).astype(np.float64)
+    widths = (gaps[:-1] + gaps[1:]) / 2
+    return float(np.sqrt(np.mean(widths[places] ** 2 / 12)))
+
+
+def frame_records(robust: bytes, *, frames: int, grid: CanonicalGrid) -> tuple[FrameRecord, ...]:
+    """Return what a robust part keeps of each frame; it was authenticated before.
+
+    Raises
+    ------
+    FingerprintError
+        Its length does not fit the geometry.
+    """
+    size = _frame_bytes(grid)
+    if len(robust) != MODEL_TAG_BYTES + frames * size:
+        raise FingerprintError("the robust part of the fingerprint has the wrong length")
+    starts = range(MODEL_TAG_BYTES, len(robust), size)
+    return tuple(_frame_record(robust[start : start + size], grid) for start in starts)
