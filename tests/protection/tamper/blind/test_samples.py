@@ -137,6 +137,15 @@ def test_a_batch_holds_pairs(pictures):
     assert not np.array_equal(first.forged, draw(2).forged)
 
 
+@pytest.mark.parametrize(("share", "alike"), [(1.0, True), (0.0, False)])
+def test_clean_tiles_are_twins_or_other_places(pictures, share, alike):
+    recipe = Recipe(families=("block",), handled_share=0, twin_share=share)
+    batch = draw_batch(pictures, np.random.default_rng(2), side=96, count=5, recipe=recipe)
+    same = (batch.forged == batch.clean).mean(axis=(1, 2)) > 0.8
+    assert same.all() == alike
+    assert same.any() == alike
+
+
 def test_images_smaller_than_a_tile_are_refused(pictures):
     with pytest.raises(InputError, match="hardly any image"):
         draw_batch(pictures, np.random.default_rng(0), side=512, count=1, recipe=Recipe())

@@ -30,6 +30,9 @@ class FitConfig:
     pairs
         Forged tiles with their clean twins in a step of the smallest tiles; of larger ones as many
         as have the same area.
+    twin_share
+        Of the clean tiles, those that are the forged one before it was forged; the others come from
+        other images. Twins show what a forgery is, others what nature is.
     handled_share
         Of the pairs, those that are compressed, resized, turned and so on after the forgery, from
         the end of the easy steps on.
@@ -60,6 +63,7 @@ class FitConfig:
     weight_decay: float = 1e-2
     tile_sides: tuple[int, ...] = (128, 160, 192)
     pairs: int = 12
+    twin_share: float = 1.0
     handled_share: float = 0.5
     first_strength: float = 0.2
     easy_share: float = 0.33
@@ -88,9 +92,8 @@ class FitConfig:
             raise ConfigurationError(
                 f"[train] tile sides are multiples of {STRIDE} from {_LEAST_TILE}"
             )
-        if not all(
-            0 <= share <= 1 for share in (self.handled_share, self.first_strength, self.easy_share)
-        ):
+        shares = (self.twin_share, self.handled_share, self.first_strength, self.easy_share)
+        if not all(0 <= share <= 1 for share in shares):
             raise ConfigurationError("[train] shares and strength lie in 0 to 1")
         rates = (self.learning_rate, self.weight_decay, self.positive_weight)
         if not all(map(isfinite, rates)) or min(rates) <= 0 or not 0 <= self.average < 1:

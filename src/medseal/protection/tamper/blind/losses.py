@@ -1,4 +1,4 @@
-"""What the blind network is trained on: the map, the score of a tile, the order within a pair."""
+"""What the blind network is trained on: the map, the score of a tile, forged before clean."""
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ def _dice(forged: Tensor, masks: Tensor) -> Tensor:
 
 
 def blind_loss(found: Found, masks: Tensor, *, positive_weight: float) -> Tensor:
-    """Return the loss of a batch: forged tiles first, their clean twins behind, in the same order.
+    """Return the loss of a batch: forged tiles first, as many clean ones behind.
 
     Parameters
     ----------
@@ -46,8 +46,9 @@ def blind_loss(found: Found, masks: Tensor, *, positive_weight: float) -> Tensor
     overlap = (_dice(found.forged[:count], masks) * is_forged).sum() / forged
     labels = torch.cat([is_forged, torch.zeros_like(is_forged)])
     score = functional.binary_cross_entropy_with_logits(found.score, labels)
-    ahead = found.score[:count] - found.score[count:]
-    order = (functional.softplus(-ahead) * is_forged).mean()
+    # Each forged tile against each clean one, its twin among them: what the AUROC counts.
+    ahead = found.score[:count, None] - found.score[None, count:]
+    order = (functional.softplus(-ahead) * is_forged[:, None]).mean()
     right = 1 - (torch.sigmoid(found.forged.detach()) - targets).abs()
     trust = functional.binary_cross_entropy_with_logits(
         found.trusted, right, weight=1 + _TRUST_POSITIVE * targets

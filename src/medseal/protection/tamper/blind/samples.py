@@ -109,11 +109,14 @@ class Recipe:
         As for `attacks.random_edit`.
     handled_share
         Of the pairs, those that are handled after the forgery.
+    twin_share
+        Of the clean tiles of a batch, those that are the twin of a forged one.
     """
 
     families: tuple[str, ...] = FAMILIES
     strength: float = 1.0
     handled_share: float = 0.5
+    twin_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,7 +143,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Tiles of a step: (n, side, side) each."""
+    """Forged and clean tiles of a step, and masks of the forged ones: (n, side, side) each."""
 
     forged: NDArray[np.float32]
     clean: NDArray[np.float32]
@@ -332,10 +335,20 @@ def _pair(pictures: Pictures, rng: np.random.Generator, *, side: int, recipe: Re
     return forge(plane, other, rng, recipe=recipe, handling=handling, whole=whole)
 
 
+def _next_pair(pictures: Pictures, rng: np.random.Generator, *, side: int, recipe: Recipe) -> Pair:
+    """Return a pair; a flat corner of an image, where nothing can be forged, is passed over."""
+    for _ in range(_DRAWS):
+        try:
+            return _pair(pictures, rng, side=side, recipe=recipe)
+        except InputError as error:
+            reason = error
+    raise reason
+
+
 def draw_batch(
     pictures: Pictures, rng: np.random.Generator, *, side: int, count: int, recipe: Recipe
 ) -> Batch:
-    """Return pairs of tiles at random.
+    """Return tiles at random.
 
     Parameters
     ----------
@@ -344,7 +357,7 @@ def draw_batch(
     rng
         Source of everything.
     side, count
-        Of the tiles, and number of pairs.
+        Of the tiles, and number of forged ones; there are as many clean ones.
     recipe
         How they are made.
 
@@ -354,18 +367,12 @@ def draw_batch(
         Images are too small or too flat.
     """
     forged, clean, masks = (np.empty((count, side, side), np.float32) for _ in range(3))
-    made, tries = 0, 0
-    while made < count:
-        try:
-            pair = _pair(pictures, rng, side=side, recipe=recipe)
-        except InputError:
-            # A flat corner of an image: nothing can be forged there.
-            tries += 1
-            if tries > _DRAWS * count:
-                raise
-            continue
+    for place in range(count):
+        pair = _next_pair(pictures, rng, side=side, recipe=recipe)
         inside = _window(pair.mask, rng, side)
-        forged[made], clean[made] = pair.forged[inside], pair.clean[inside]
-        masks[made] = pair.mask[inside]
-        made += 1
+        forged[place], masks[place] = pair.forged[inside], pair.mask[inside]
+        if rng.random() >= recipe.twin_share:
+            pair = _next_pair(pictures, rng, side=side, recipe=recipe)
+            inside = _window(pair.mask, rng, side)
+        clean[place] = pair.clean[inside]
     return Batch(forged=forged, clean=clean, masks=masks)

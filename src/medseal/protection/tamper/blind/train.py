@@ -120,6 +120,7 @@ def _recipe(config: FitConfig, *, step: int) -> Recipe:
         families=tuple(name for name in FAMILIES if name not in config.without_families),
         strength=config.first_strength + (1 - config.first_strength) * done,
         handled_share=config.handled_share * done,
+        twin_share=config.twin_share,
     )
 
 
