@@ -13,7 +13,7 @@ from medseal.cli.figures import figure_lines
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
 
 _WATERMARK = "watermark-cnn"
-_TAMPER_BLIND = "tamper-blind"
+_TAMPER_BLIND, _TAMPER_REFERENCE = "tamper-blind", "tamper-reference"
 
 
 @click.command(name="train")
@@ -53,6 +53,13 @@ def _trained(
 
         blind = train_blind(config, data_dir=data, output_dir=output)
         return blind.folder, blind.run_folder, blind.evaluation
+    if method == _TAMPER_REFERENCE:
+        from medseal.protection.tamper.calibrate import calibrate  # noqa: PLC0415
+        from medseal.protection.tamper.reference.train import train_reference  # noqa: PLC0415
+
+        compared = train_reference(config, data_dir=data, output_dir=output)
+        card = calibrate(compared.folder, data_dir=data)
+        return compared.folder, compared.run_folder, card.metrics
     if method == _WATERMARK:
         from medseal.protection.watermark.train import train_watermark  # noqa: PLC0415
 

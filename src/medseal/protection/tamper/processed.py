@@ -67,6 +67,8 @@ class Finding:
         What honest handling did, as far as it is seen.
     correlation
         Of the tile means with the record's.
+    model_id
+        What judged.
     """
 
     logit: float
@@ -74,6 +76,7 @@ class Finding:
     mask: Flags
     operations: tuple[str, ...]
     correlation: float
+    model_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,7 @@ def _found(
             registration, float(np.median(energy[quiet if quiet.any() else ...]))
         ),
         correlation=registration.correlation,
+        model_id=networks.model_id,
     )
 
 

@@ -84,7 +84,7 @@ def _enrolled(plane: Plane, grid: CanonicalGrid, networks: Networks, reads: Read
     return book.tobytes() + to_bits(picture, COARSE_BITS) + to_bits(codes, BITS)
 
 
-def enrol(image: MedicalImage, key: bytes) -> bytes:
+def enrol(image: MedicalImage, key: bytes, *, networks: Networks | None = None) -> bytes:
     """Return the robust part for an image; empty where there is nothing to compare later.
 
     Parameters
@@ -94,6 +94,8 @@ def enrol(image: MedicalImage, key: bytes) -> bytes:
         250 frames has no robust part: exact evidence is all there will be.
     key
         32 bytes, the fingerprint's sub-key for `PURPOSE`.
+    networks
+        The installed ones when None.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def enrol(image: MedicalImage, key: bytes) -> bytes:
     grid = CanonicalGrid.of(image.frames, image.rows, image.columns)
     if grid is None or image.photometric_interpretation.startswith("PALETTE"):
         return b""
-    networks = load()
+    networks = networks or load()
     planes = [brightness(levels_of(image, frame=frame)) for frame in range(image.frames)]
     if max(float(plane.std()) for plane in planes) < _LEAST_DEVIATION:
         return b""

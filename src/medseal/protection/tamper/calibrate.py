@@ -1,0 +1,204 @@
+"""Fix threshold and scale of the comparison on patients kept for nothing else."""
+
+import dataclasses
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from medseal import weights
+from medseal.datasets.material import Material, training_files
+from medseal.errors import InputError, MedsealError
+from medseal.imaging import MedicalImage, read
+from medseal.imaging.image import frozen
+from medseal.protection.attacks.edit_draws import random_edit
+from medseal.protection.attacks.handling import HANDLING, LOSSY_CHAINS, Handling
+from medseal.protection.attacks.levels import change_levels, levels_of
+from medseal.protection.tamper.canonical import CanonicalGrid, brightness
+from medseal.protection.tamper.processed import Finding, Unreadable, frame_finding
+from medseal.protection.tamper.reference.images import is_calibration
+from medseal.protection.tamper.reference.inference import CALIBRATION, Networks, load_folder
+from medseal.protection.tamper.reference.record import enrol, frame_records, readout
+from medseal.weights import Card
+
+__all__ = ["calibrate"]
+
+# A hundredth of this share of untouched copies may be called forged: room below the 0.5 % that
+# must hold for patients never seen.
+_FALSE_ALARM_PERCENT = 0.2
+_BENIGN_TRIALS, _FORGED_TRIALS = 16, 10
+_MOST_SIDE = 512
+_KEY = bytes(32)
+_PLACE_THRESHOLDS = np.linspace(0.1, 0.9, 17)
+_LOGGER = logging.getLogger("medseal.train")
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _Trials:
+    """What was seen."""
+
+    benign: list[float] = field(default_factory=list)
+    forged: list[float] = field(default_factory=list)
+    overlaps: list[NDArray[np.float64]] = field(default_factory=list)
+    unreadable: int = 0
+
+
+def _cut(image: MedicalImage) -> MedicalImage:
+    """Return the middle of one frame of an image, as large as most are."""
+    frame = image.frames // 2
+    rows, columns = min(image.rows, _MOST_SIDE), min(image.columns, _MOST_SIDE)
+    top, left = (image.rows - rows) // 2, (image.columns - columns) // 2
+    part = image.stored_values[frame : frame + 1, top : top + rows, left : left + columns]
+    return image.with_stored_values(frozen(part.copy()))
+
+
+def _files(data: Path, per_collection: int) -> list[Material]:
+    pools: dict[Path, list[Material]] = defaultdict(list)
+    for item in training_files(data):
+        if is_calibration(item):
+            pools[item.path.parent].append(item)
+    rng = np.random.default_rng(0)
+    chosen = []
+    for _, items in sorted(pools.items()):
+        order = rng.permutation(len(items))[:per_collection]
+        chosen += [items[place] for place in order]
+    return chosen
+
+
+def _images(data: Path, per_collection: int) -> Iterator[MedicalImage]:
+    for item in _files(data, per_collection):
+        try:
+            yield _cut(read(item.path))
+        except MedsealError:
+            # A file that cannot be decoded here is no image to calibrate on.
+            _LOGGER.info("%s is left out: it cannot be read", item.path.name)
+
+
+def _overlaps(found: Finding, mask: Flags) -> NDArray[np.float64]:
+    """Return F1 of the mask at each threshold."""
+    masks = found.score_map[None] >= _PLACE_THRESHOLDS[:, None, None]
+    both = (masks & mask).sum(axis=(1, 2))
+    return np.asarray(2 * both / np.maximum(masks.sum(axis=(1, 2)) + mask.sum(), 1), np.float64)
+
+
+def _forged(image: MedicalImage, rng: np.random.Generator) -> tuple[MedicalImage, Flags]:
+    levels = levels_of(image, frame=0)
+    edited = random_edit(rng, levels, donor=np.ascontiguousarray(np.rot90(levels)))
+    return change_levels(image, lambda _: edited.levels), edited.mask
+
+
+class _Compared:
+    """Compares copies of one image with its record."""
+
+    def __init__(self, networks: Networks, image: MedicalImage) -> None:
+        self._networks = networks
+        self._shape = (image.rows, image.columns)
+        grid = CanonicalGrid.of(1, *self._shape)
+        robust = enrol(image, _KEY, networks=networks)
+        if grid is None or not robust:
+            raise InputError("an image without a robust part")
+        self._record = frame_records(robust, frames=1, grid=grid)[0]
+        self._read = readout(_KEY, 0, grid=grid, networks=networks)
+
+    def finding(self, copy: MedicalImage) -> Finding | Unreadable:
+        plane = brightness(levels_of(copy, frame=0))
+        return frame_finding(self._networks, plane, self._record, self._read, shape=self._shape)
+
+
+def _draw(rng: np.random.Generator, handling: tuple[Handling, ...]) -> Handling:
+    return handling[int(rng.integers(len(handling)))]
+
+
+def _try(compared: _Compared, image: MedicalImage, rng: np.random.Generator, seen: _Trials) -> None:
+    """Handle an image honestly, and forged, several times."""
+    processing = tuple(one for one in HANDLING if one.group != "lossless")
+    for _ in range(_BENIGN_TRIALS):
+        found = compared.finding(_draw(rng, processing).apply(image, rng))
+        if isinstance(found, Finding):
+            seen.benign.append(found.logit)
+        else:
+            seen.unreadable += 1
+    for _ in range(_FORGED_TRIALS):
+        forged, mask = _forged(image, rng)
+        copy, moved = _draw(rng, LOSSY_CHAINS).apply_with_mask(forged, mask, rng)
+        found = compared.finding(copy)
+        if isinstance(found, Finding):
+            seen.forged.append(found.logit)
+            seen.overlaps.append(_overlaps(found, moved))
+        else:
+            seen.unreadable += 1
+
+
+def _trials(networks: Networks, data: Path, *, per_collection: int) -> _Trials:
+    seen = _Trials()
+    for number, image in enumerate(_images(data, per_collection)):
+        rng = np.random.default_rng(number)
+        try:
+            _try(_Compared(networks, image), image, rng, seen)
+        except InputError as error:
+            _LOGGER.info("an image is left out: %s", error)
+        if number % 10 == 0:
+            _LOGGER.info("%d images: %d untouched copies", number + 1, len(seen.benign))
+    if not seen.benign or not seen.forged:
+        raise InputError(f"{data}: no images to calibrate on")
+    return seen
+
+
+def calibrate(folder: Path, *, data_dir: Path, per_collection: int = 4) -> Card:
+    """Fix threshold, scale and mask threshold of a trained comparison, and write it again.
+
+    Untouched copies are handled as honest people do, forged ones handled likewise; both go through
+    the whole comparison, registration included.
+
+    Parameters
+    ----------
+    folder
+        Of a model that `train_reference` has written.
+    data_dir
+        As for `datasets.material.training_files`; only groups that neither fit nor validate are
+        read.
+    per_collection
+        Images of each folder.
+
+    Returns
+    -------
+    Card
+        As written, with what was fixed and on how many copies.
+
+    Raises
+    ------
+    InputError
+        There are no images to calibrate on.
+    WeightsError
+        The model is damaged.
+    """
+    card, tensors = weights.load_folder(folder)
+    plain = dict(tensors) | {CALIBRATION: np.array([1.0, 0.0, 0.5], np.float32)}
+    weights.save(folder.parent, card=card, tensors=plain)
+    seen = _trials(load_folder(folder), data_dir, per_collection=per_collection)
+    benign, forged = np.array(seen.benign), np.array(seen.forged)
+    threshold = float(np.quantile(benign, 1 - _FALSE_ALARM_PERCENT / 100))
+    labels = np.r_[np.zeros(len(benign)), np.ones(len(forged))]
+    model = LogisticRegression(class_weight="balanced").fit(np.r_[benign, forged][:, None], labels)
+    scale = float(model.coef_[0, 0])
+    overlap = np.mean(seen.overlaps, axis=0)
+    place = float(_PLACE_THRESHOLDS[int(overlap.argmax())])
+    fixed = np.array([scale, -scale * threshold, place], np.float32)
+    metrics = dict(card.metrics) | {
+        "calibration_untouched_copies": len(benign),
+        "calibration_forged_copies": len(forged),
+        "calibration_unreadable": seen.unreadable,
+        "calibration_false_alarm_percent": _FALSE_ALARM_PERCENT,
+        "calibration_caught": round(float((forged > threshold).mean()), 4),
+        "calibration_pixel_f1": round(float(overlap.max()), 4),
+    }
+    load_folder.cache_clear()
+    complete = dataclasses.replace(card, metrics=metrics)
+    return weights.save(folder.parent, card=complete, tensors=plain | {CALIBRATION: fixed})
