@@ -19,6 +19,7 @@ from medseal.protection.tamper.registration_fit import (
     SAMPLES,
     Alignment,
     Grid,
+    Round,
     aligned,
     curve_at,
     informed,
@@ -43,10 +44,14 @@ _LEAST_ERROR = 0.5
 # An unmoved copy is taken at once if what is left over is hardly more than the record's error.
 _GOOD = 1.5
 _GOOD_CORRELATION = 0.9
-_STARTS = 5
-_FIRST_ROUNDS = ((1.5, 4), (0.8, 3))
-_LAST_ROUNDS = ((0.0, 4), (0.0, 3))
-_UNMOVED_ROUNDS = ((0.0, 2), (0.0, 2))
+_STARTS = 6
+_FINALISTS = 2
+_FIRST_ROUNDS = (
+    Round(blur=1.5, steps=4, shears=False),
+    Round(blur=0.8, steps=3, shears=False),
+)
+_MIDDLE_ROUNDS = (Round(steps=3, repeats=2, shears=False),)
+_LAST_ROUNDS = (Round(steps=3, repeats=4),)
 _LEAST_OVERLAP = 0.4
 _LEAST_CORRELATION = 0.3
 _AREA = 1.3
@@ -189,26 +194,27 @@ class _Search:
         )
 
     def solved(
-        self, start: Alignment, orientation: Orientation, rounds: tuple[tuple[float, int], ...]
+        self, start: Alignment, orientation: Orientation, rounds: tuple[Round, ...]
     ) -> _Solution:
         """Return the free solution near an alignment, and the simplest that is as good."""
-        free = informed(
-            self.grid,
-            aligned(
-                self.grid,
-                start.matrix,
-                self.knots,
-                start.fit.table(),
-                rising=start.fit.rising,
-                rounds=rounds,
-            ),
-        )
+        free = informed(self.grid, self.continued(start, rounds))
         motion = simplest(self.frames, orientation, free.matrix, free.information)
         final = curve_at(self.grid, motion.matrix, self.knots, rising=start.fit.rising)
         return _Solution(
             found=replace(final, information=free.information),
             orientation=orientation,
             motion=motion,
+        )
+
+    def continued(self, start: Alignment, rounds: tuple[Round, ...]) -> Alignment:
+        """Return the alignment that another one leads to."""
+        return aligned(
+            self.grid,
+            start.matrix,
+            self.knots,
+            start.fit.table(),
+            rising=start.fit.rising,
+            rounds=rounds,
         )
 
     def begun(self, start: Start) -> Alignment:
@@ -227,7 +233,7 @@ class _Search:
         unmoved = self.unmoved()
         for found, orientation in unmoved[:1]:
             if self.is_good(found):
-                solution = self.solved(found, orientation, _UNMOVED_ROUNDS)
+                solution = self.solved(found, orientation, _LAST_ROUNDS)
                 if solution.motion.name == "unmoved":
                     return solution
         begun = [
@@ -235,9 +241,14 @@ class _Search:
             for start in starts(self.grid, self.frames, self.tables[True], count=_STARTS)
         ]
         begun = [one for one in (*unmoved, *begun) if one[0].overlap >= _LEAST_OVERLAP]
-        if not begun:
+        begun.sort(key=lambda one: -one[0].quality)
+        finalists = [
+            (self.continued(found, _MIDDLE_ROUNDS), orientation)
+            for found, orientation in begun[:_FINALISTS]
+        ]
+        if not finalists:
             return None
-        found, orientation = max(begun, key=lambda one: one[0].correlation)
+        found, orientation = max(finalists, key=lambda one: one[0].quality)
         return self.solved(found, orientation, _LAST_ROUNDS)
 
 

@@ -26,6 +26,8 @@ _BEYOND = 0.4
 _TAIL = 1.5
 # What a mean itself says within its bounds, against an exact one.
 _WITHIN = 0.03
+# So many errors beyond its bounds a tile is not explained at all.
+_FAR = 2.0
 _TINY = 1e-9
 
 
@@ -128,6 +130,15 @@ class Record:
         pulls = (slope + within * (self.means - predicted)) / (weights + within)
         trust = _biweight(beyond / (_TUKEY * max(noise, 1.0))) * seen
         return Evidence(pulls=pulls, weights=(weights + within) * trust, trust=trust, noise=noise)
+
+    def explained(self, predicted: Values, seen: Flags) -> float:
+        """Return the share of the seen tiles that predictions explain, counted finely."""
+        if self.lower is None or self.upper is None:
+            beyond = np.abs(predicted - self.means)
+        else:
+            beyond = np.maximum(predicted - self.upper, 0) + np.maximum(self.lower - predicted, 0)
+        explained = np.clip(1 - (beyond[seen] / (_FAR * self.error)) ** 2, 0, None)
+        return float(explained.sum() / max(explained.size, 1))
 
     def rough(self, predicted: Values, seen: Flags, doubt: Values) -> Evidence:
         """Return the evidence as if the means were exact but for their error."""

@@ -14,7 +14,7 @@ from medseal.protection.tamper.grey_curve import (
 )
 from medseal.protection.tamper.registration_evidence import Evidence, Record
 
-__all__ = ["Alignment", "Grid", "aligned", "composed", "curve_at", "seen_tiles"]
+__all__ = ["Alignment", "Grid", "Round", "aligned", "composed", "curve_at", "seen_tiles"]
 
 SAMPLES = 8
 """Places a tile, down and across, in the plane that the copy is worked on."""
@@ -23,15 +23,22 @@ _FEWER_SAMPLES = 4
 _CURVE_ROUNDS = 3
 # Worst tiles left out of the correlation: a local edit is no sign of another image.
 _TRIMMED = 0.12
+_OVERLAP_POWER = 0.2
 _DAMPING = 1e-3
 _LARGEST_STEP = 1.5
 _SMALL_STEP = 0.004
 _EDGE = 0.02
+_BESIDE = 0.05
 _LEAST_TILES = 24
 _TINY = 1e-9
+# Changes of the map without shear: of x by 1, x and y, of y by 1, x and y; then of the curve.
+_NO_SHEAR = np.zeros((8, 7))
+_NO_SHEAR[[0, 3, 1, 5, 6, 7], [0, 1, 2, 3, 5, 6]] = 1
+_NO_SHEAR[[2, 4], 4] = 1, -1
 
 Plane = NDArray[np.float32]
 Values = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,6 +75,33 @@ class Grid:
         return np.tile(x, down), np.repeat(y, across)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Some steps with one curve, which is fitted anew after them.
+
+    Attributes
+    ----------
+    blur
+        Of tile means, in tiles.
+    steps
+        How many at most.
+    repeats
+        How often at most; less if nothing moves any more.
+    shears
+        Whether the map may shear.
+    """
+
+    blur: float = 0.0
+    steps: int = 3
+    repeats: int = 1
+    shears: bool = True
+
+    @property
+    def samples(self) -> int:
+        """Places a tile, down and across."""
+        return _FEWER_SAMPLES if self.blur else SAMPLES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Alignment:
     """One solution.
@@ -86,6 +120,8 @@ class Alignment:
         (tiles,), whether they lie inside the copy.
     residual
         Robust root mean square of the differences, in levels.
+    explained
+        Share of the tiles inside the copy that it shows as they were.
     correlation
         Of predicted and recorded tile means, without the worst tiles.
     information
@@ -98,6 +134,7 @@ class Alignment:
     doubt: Values
     seen: NDArray[np.bool_]
     residual: float
+    explained: float
     correlation: float
     information: Values
 
@@ -105,6 +142,11 @@ class Alignment:
     def overlap(self) -> float:
         """Share of the record's tiles that lie inside the copy."""
         return float(self.seen.mean())
+
+    @property
+    def quality(self) -> float:
+        """How well it explains how much: what tells the best of several."""
+        return self.explained * self.overlap**_OVERLAP_POWER
 
 
 def composed(outer: Values, inner: Values) -> Values:
@@ -146,6 +188,28 @@ def seen_tiles(shape: tuple[int, int], matrix: Values, tiles: tuple[int, int]) -
     return np.asarray((inside[:, 1:] & inside[:, :-1]).ravel())
 
 
+def mixed_tiles(shape: tuple[int, int], matrix: Values, tiles: tuple[int, int]) -> Flags:
+    """Return which tiles at the record's border lie beside foreign places of the copy: (tiles,).
+
+    Such places, black corners for the most part, are blurred into them.
+    """
+    down, across = tiles
+    x, y = np.arange(across + 1) - across / 2, np.arange(down + 1) - down / 2
+    result = np.zeros(tiles, np.bool_)
+    right, bottom = across / 2 + _BESIDE, down / 2 + _BESIDE
+    for side, at_x, at_y in (
+        (np.s_[0, :], x, -bottom),
+        (np.s_[-1, :], x, bottom),
+        (np.s_[:, 0], -right, y),
+        (np.s_[:, -1], right, y),
+    ):
+        column = matrix[0, 0] * at_x + matrix[0, 1] * at_y + matrix[0, 2]
+        row = matrix[1, 0] * at_x + matrix[1, 1] * at_y + matrix[1, 2]
+        inside = (column > 0) & (column < shape[1] - 1) & (row > 0) & (row < shape[0] - 1)
+        result[side] |= inside[1:] | inside[:-1]
+    return result.ravel()
+
+
 def _slopes(plane: Plane, tiles: tuple[int, int]) -> tuple[Values, Values]:
     """Return the mean slopes of tiles across and down, a tile: each (down, across)."""
     down, across = tiles
@@ -178,25 +242,31 @@ def _design(grid: Grid, level: Plane, sigma: float) -> tuple[Values, Values]:
 
 
 def _step(
-    grid: Grid, shown: Plane, matrix: Values, doubt: Values, *, sigma: float, samples: int
+    grid: Grid, shown: Plane, matrix: Values, doubt: Values, round_: Round
 ) -> tuple[Values, float]:
     """Return the map after one step of Gauss and Newton, and the step's length in tiles."""
-    level = warped(shown, matrix, grid.tiles, samples)
-    means, design = _design(grid, level, sigma)
+    level = warped(shown, matrix, grid.tiles, round_.samples)
+    means, design = _design(grid, level, round_.blur)
     seen = seen_tiles(shown.shape, matrix, grid.tiles)
+    seen &= ~mixed_tiles(shown.shape, matrix, grid.tiles)
     if int(seen.sum()) < _LEAST_TILES:
         return matrix, 0.0
-    if sigma:
-        blurred = _smoothed(grid.target.astype(np.float64), sigma).ravel()
+    if round_.blur:
+        blurred = _smoothed(grid.target.astype(np.float64), round_.blur).ravel()
         record = replace(grid.record, means=blurred, lower=None, upper=None)
         evidence = record.evidence(means, seen, doubt)
     else:
         evidence = grid.record.evidence(means, seen, doubt)
+    if not round_.shears:
+        design = design @ _NO_SHEAR
     weighted = design * evidence.weights[:, None]
     normal = design.T @ weighted
-    normal[np.diag_indices(8)] *= 1 + _DAMPING
-    normal[np.diag_indices(8)] += _TINY + _TINY * float(np.trace(normal))
+    diagonal = np.diag_indices(len(normal))
+    normal[diagonal] *= 1 + _DAMPING
+    normal[diagonal] += _TINY + _TINY * float(np.trace(normal))
     solved = np.linalg.solve(normal, weighted.T @ evidence.pulls)
+    if not round_.shears:
+        solved = _NO_SHEAR @ solved
     change = np.asarray(solved[:6].reshape(2, 3), np.float64)
     length = float(np.sqrt((change[:, 0] ** 2).sum() + (change[:, 1:] ** 2).sum() / 2))
     if length > _LARGEST_STEP:
@@ -224,19 +294,20 @@ def curve_at(
     """
     shares = knots.shares(warped(grid.plane, matrix, grid.tiles, samples), grid.tiles)
     seen = seen_tiles(grid.plane.shape, matrix, grid.tiles)
-    if int(seen.sum()) < _LEAST_TILES:
-        seen[:] = True
+    clean = seen & ~mixed_tiles(grid.plane.shape, matrix, grid.tiles)
+    if int(clean.sum()) < _LEAST_TILES:
+        clean = np.ones_like(seen)
     record = grid.record
-    low, high = knots.lost(shares, record.means, seen.astype(np.float64))
+    low, high = knots.lost(shares, record.means, clean.astype(np.float64))
     doubt = shares[:, 0] * low + shares[:, -1] * high
-    fit = curve_fit(knots, shares, record.means, seen / record.error**2, rising=rising)
+    fit = curve_fit(knots, shares, record.means, clean / record.error**2, rising=rising)
     for index in range(_CURVE_ROUNDS):
         judge = record.rough if index == 0 else record.evidence
-        evidence = judge(fit.predicted, seen, doubt)
+        evidence = judge(fit.predicted, clean, doubt)
         wanted = fit.predicted + evidence.pulls
         fit = curve_fit(knots, shares, wanted, evidence.weights, rising=rising)
-    evidence = record.evidence(fit.predicted, seen, doubt)
-    rough = record.rough(fit.predicted, seen, doubt)
+    evidence = record.evidence(fit.predicted, clean, doubt)
+    rough = record.rough(fit.predicted, clean, doubt)
     power = float((rough.trust * rough.pulls**2).sum() / max(rough.trust.sum(), _TINY))
     return Alignment(
         matrix=matrix,
@@ -245,7 +316,8 @@ def curve_at(
         doubt=doubt,
         seen=seen,
         residual=float(np.sqrt(power)),
-        correlation=_correlation(fit.predicted, record.means, seen),
+        explained=record.explained(fit.predicted, seen & clean),
+        correlation=_correlation(fit.predicted, record.means, clean),
         information=np.zeros((6, 6)),
     )
 
@@ -280,7 +352,7 @@ def aligned(
     table: Plane,
     *,
     rising: bool,
-    rounds: tuple[tuple[float, int], ...],
+    rounds: tuple[Round, ...],
 ) -> Alignment:
     """Return the alignment that is reached from a map and a first curve.
 
@@ -297,16 +369,20 @@ def aligned(
     rising
         False for a negative.
     rounds
-        Blur of tile means, in tiles, and steps of each; the curve is fitted after each.
+        What is done in sequence.
     """
     doubt = np.zeros(grid.target.size)
-    for sigma, steps in rounds:
-        shown = look_up(table, grid.plane)
-        samples = _FEWER_SAMPLES if sigma else SAMPLES
-        for _ in range(steps):
-            matrix, length = _step(grid, shown, matrix, doubt, sigma=sigma, samples=samples)
-            if length < _SMALL_STEP:
+    for round_ in rounds:
+        for repeated in range(round_.repeats):
+            shown = look_up(table, grid.plane)
+            longest = 0.0
+            for _ in range(round_.steps):
+                matrix, length = _step(grid, shown, matrix, doubt, round_)
+                longest = max(length, longest)
+                if length < _SMALL_STEP:
+                    break
+            if repeated and longest < _SMALL_STEP:
                 break
-        found = curve_at(grid, matrix, knots, rising=rising, samples=samples)
-        table, doubt = found.fit.table(), found.doubt
+            found = curve_at(grid, matrix, knots, rising=rising, samples=round_.samples)
+            table, doubt = found.fit.table(), found.doubt
     return found

@@ -12,7 +12,7 @@ from medseal.protection.tamper.registration_search import Frames, rotation
 __all__ = ["Motion", "simplest"]
 
 # What one more degree of freedom has to gain, in squared deviations.
-_PRICE = 9.0
+_PRICE = 7.0
 _STEPS = 4
 _CHANGE = 1e-4
 _WHOLE = 1e-3
