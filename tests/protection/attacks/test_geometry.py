@@ -127,3 +127,22 @@ def test_a_resized_crop_shows_its_part_larger():
     assert enlarged.reshape(48, 2, 40, 2).mean(axis=(1, 3)) == pytest.approx(
         levels[:48, :40], abs=6
     )
+
+
+@pytest.mark.parametrize("degrees", [5.0, -33.0, 90.0])
+def test_an_expanded_rotation_loses_nothing(degrees):
+    levels = np.full((40, 60), 200, np.float32)
+    turned = geometry.rotate_expanded(levels, degrees=degrees)
+    assert np.isclose(turned.sum(), levels.sum(), rtol=0.03)
+    assert turned.shape[0] >= 40 or degrees == 90.0
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(80, 80), (60, 100)])
+def test_the_share_inside_has_no_black_corner(rows, columns):
+    for degrees in (1.0, -7.0, 20.0):
+        turned = geometry.rotate(np.full((rows, columns), 255, np.float32), degrees=degrees)
+        keep = geometry.share_inside(rows, columns, degrees=degrees)
+        inside = geometry.kept_rectangle(rows, columns, keep=keep * 0.97, place=geometry.CENTRE)
+        assert turned[inside].min() > 200
+        assert 0.5 < keep < 1
+    assert geometry.share_inside(rows, columns, degrees=0) == 1

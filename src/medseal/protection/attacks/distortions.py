@@ -43,6 +43,7 @@ __all__ = [
     "resize_and_back",
     "resize_to",
     "rotate",
+    "rotate_expanded",
     "salt_and_pepper",
     "screenshot",
     "sharpen",
@@ -222,6 +223,13 @@ def rotate(
         image,
         lambda levels: geometry.rotate(levels, degrees=degrees, scale=scale, shift=shift),
         moves=True,
+    )
+
+
+def rotate_expanded(image: MedicalImage, *, degrees: float) -> MedicalImage:
+    """Return the image turned counter-clockwise on a canvas that holds all of it; else black."""
+    return change_levels(
+        image, lambda levels: geometry.rotate_expanded(levels, degrees=degrees), moves=True
     )
 
 

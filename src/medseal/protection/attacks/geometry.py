@@ -1,5 +1,6 @@
 """Geometry of levels: size, crops, rotation, perspective, turns and mirrors."""
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -20,6 +21,8 @@ __all__ = [
     "resize_and_back",
     "resize_to",
     "rotate",
+    "rotate_expanded",
+    "share_inside",
     "transpose",
 ]
 
@@ -122,6 +125,25 @@ def rotate(
     return np.asarray(
         cv2.warpAffine(levels, matrix, (columns, rows), flags=cv2.INTER_CUBIC), np.float32
     )
+
+
+def rotate_expanded(levels: Levels, *, degrees: float) -> Levels:
+    """Return the levels turned counter-clockwise on a canvas that holds all of them; else black."""
+    rows, columns = levels.shape[:2]
+    across, down = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    size = math.ceil(rows * across + columns * down), math.ceil(columns * across + rows * down)
+    matrix = cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), degrees, 1.0)
+    matrix[:, 2] += (size[1] - columns) / 2, (size[0] - rows) / 2
+    return np.asarray(cv2.warpAffine(levels, matrix, size[::-1], flags=cv2.INTER_CUBIC), np.float32)
+
+
+def share_inside(rows: int, columns: int, *, degrees: float) -> float:
+    """Return the largest share of each side that a centred crop keeps free of black corners.
+
+    It is meant for levels that `rotate` turned; the crop has their aspect.
+    """
+    across, down = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    return 1 / (across + down * max(rows / columns, columns / rows))
 
 
 def perspective(levels: Levels, *, corners: NDArray[np.floating]) -> Levels:
