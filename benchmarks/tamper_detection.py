@@ -39,7 +39,7 @@ __all__ = ["PARTS", "main", "page_lines"]
 # The last one is run by its name only: it fixes thresholds and belongs to no result.
 PARTS = ("trials", "native", "costs", "record_bytes", "bad_inputs", "examples", "calibration")
 IMAGES, QUICK_IMAGES = 6, 1
-ROUNDS, CHAINS = 1, 4
+ROUNDS, CHAINS = 1, 1
 NATIVE_IMAGES, NATIVE_ROUNDS, NATIVE_CHAINS = 3, 1, 1
 SIDES, QUICK_SIDES = (256, 512, 1024, 2048), (256,)
 REPEATS, QUICK_REPEATS = 15, 1
@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="*", help="names; NAME=FOLDER is another blind training")
     parser.add_argument("--images", type=int, help="most images of each folder")
     parser.add_argument("--rounds", type=int, help="draws of each benign handling")
-    parser.add_argument("--chains", type=int, help="lossy handlings after each family of edits")
+    parser.add_argument("--chains", type=int, help="of each kind after each family of edits")
     parser.add_argument("--workers", type=int, default=WORKERS)
     parser.add_argument("--work", type=Path, help="folder for records; kept, to go on later")
     chosen = parser.parse_args(argv)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.tamper_handling import BEYOND, EXACT_GROUPS
+from benchmarks.tamper_handling import EXACT_GROUPS
 from benchmarks.tamper_methods import PRODUCT
 from benchmarks.tamper_trials import LESION, SMALLEST, TEXTURE_FAMILIES
 from medseal.metrics.detection import (
@@ -77,10 +77,14 @@ def _lossy_edit(row: Row) -> bool:
     return is_edited(row) and not _exact(row)
 
 
-def _plain(row: Row) -> bool:
-    """Return whether an edit is as large and strong as the named processing must leave visible."""
-    strong = row["extent"] >= _LEAST_EXTENT and row["contrast"] >= _LEAST_CONTRAST
-    return _lossy_edit(row) and bool(row["named"]) and strong
+def _strong(field: str) -> Chosen:
+    """Return whether an edit is as large and strong as handling of a kind must leave visible."""
+
+    def chosen(row: Row) -> bool:
+        strong = row["extent"] >= _LEAST_EXTENT and row["contrast"] >= _LEAST_CONTRAST
+        return _lossy_edit(row) and bool(row[field]) and bool(strong)
+
+    return chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +139,12 @@ ASKED: tuple[Asked, ...] = (
     Asked(text="all benign operations flagged", chosen=is_benign, most=0.005),
     Asked(
         text="edits of 8 px and 20 % of the range or more, then named processing, caught",
-        chosen=_plain,
+        chosen=_strong("named"),
+        least=0.97,
+    ),
+    Asked(
+        text="the same, then two of these in sequence, caught",
+        chosen=_strong("in_sequence"),
         least=0.97,
     ),
     Asked(text="lesion of 5 px, then lossy, caught", chosen=_of_family(LESION), least=0.6),
@@ -324,8 +333,8 @@ def tables(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
 
     Handling beyond what is benign is in none of them but its own.
     """
-    beyond = [row for row in rows if row["group_of_handling"] == BEYOND]
-    rows = [row for row in rows if row["group_of_handling"] != BEYOND]
+    beyond = [row for row in rows if row["group_of_handling"] == "beyond"]
+    rows = [row for row in rows if row["group_of_handling"] != "beyond"]
     if not rows or not names:
         return {}
     present = [name for name in names if any(name in row["methods"] for row in rows)]

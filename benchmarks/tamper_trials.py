@@ -12,7 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.tamper_handling import BEYOND, EXACT_GROUPS, HANDLED, Handled, moved
+from benchmarks.tamper_handling import (
+    BENIGN,
+    BEYOND,
+    BY_NAME,
+    EXACT_GROUPS,
+    IN_SEQUENCE,
+    NAMED,
+    NONE,
+    group_of,
+    processing_of,
+)
 from benchmarks.tamper_methods import answered, detectors
 from medseal.datasets.material import Material
 from medseal.errors import InputError, MedsealError, UnsupportedImageError
@@ -217,24 +227,26 @@ def trials(
     rounds
         Draws of each benign handling.
     chains
-        Lossy handlings after each family of edits.
+        After each family of edits, of each of three kinds: one step of those that are named, two
+        of them in sequence, and any other benign handling.
     families
         Of edits.
     """
-    lossy = [each.name for each in HANDLED if each.group not in {*EXACT_GROUPS, BEYOND}]
-    exact = [each.name for each in HANDLED if each.group in EXACT_GROUPS - {"none"}]
-    beyond = [each.name for each in HANDLED if each.group == BEYOND]
+    exact = [each.name for each in BENIGN if group_of(each.name) in EXACT_GROUPS - {NONE}]
+    others = [each.name for each in BENIGN if group_of(each.name) not in EXACT_GROUPS]
+    beyond = [each.name for each in BEYOND]
     result = []
-    for each in HANDLED:
+    for each in (*BENIGN, *BEYOND):
         # What keeps every value is the same each time.
-        count = 1 if each.group in {*EXACT_GROUPS, BEYOND} else rounds
+        count = rounds if each.name in others else 1
         result += [Trial(family="", handling=each.name, number=n) for n in range(count)]
     for family in families:
         rng = _generator(f"{name}/{family}/chains")
-        after = ["none", str(rng.choice(exact))]
+        after = [NONE, str(rng.choice(exact))]
         if family != SMALLEST:
             # No lossy step keeps a single level, and none should.
-            after += map(str, rng.choice(lossy, min(chains, len(lossy)), replace=False))
+            for kind in (sorted(NAMED), sorted(IN_SEQUENCE), others):
+                after += map(str, rng.choice(kind, min(chains, len(kind)), replace=False))
             after += [str(rng.choice(beyond))] * int(rng.random() < _BEYOND_SHARE)
         result += [Trial(family=family, handling=handling) for handling in after]
     return result
@@ -307,7 +319,7 @@ def _single_thread() -> None:
 
 
 def _row(
-    item: Sample, trial: Trial, handled: Handled, original: MedicalImage, donor: Levels
+    item: Sample, trial: Trial, original: MedicalImage, donor: Levels
 ) -> tuple[dict[str, Any], MedicalImage, Flags]:
     """Return what is known of a trial, the copy, and where it was edited."""
     rng = _generator(f"{item.name}/{trial.name}")
@@ -317,9 +329,8 @@ def _row(
         image, mask = edited(original, trial.family, rng, donor)
         extent, contrast = _size(original, image, mask)
         about = {"extent": extent, "contrast": round(contrast, 4)}
-    seed = int(rng.integers(2**63))
-    copy = handled.apply(image, np.random.default_rng(seed))
-    truth = moved(handled, mask, seed, copy) if trial.family else np.zeros(1, np.bool_)
+    act = BY_NAME[trial.handling].draw(rng)
+    copy, truth = act.image(image), act.mask(mask)
     row = {
         "image": item.name,
         "trial": trial.name,
@@ -329,9 +340,10 @@ def _row(
         "is_native": item.is_native,
         "family": trial.family,
         "handling": trial.handling,
-        "group_of_handling": handled.group,
-        "processing": handled.processing,
-        "named": handled.is_named,
+        "group_of_handling": group_of(trial.handling),
+        "processing": processing_of(trial.handling),
+        "named": trial.handling in NAMED,
+        "in_sequence": trial.handling in IN_SEQUENCE,
         **about,
     }
     return row, copy, truth
@@ -347,12 +359,11 @@ def run_unit(item: Sample, chosen: Sequence[Trial], names: Sequence[str]) -> lis
     donor = levels_of(one_image(item.donor, is_native=item.is_native), frame=0)
     judges = detectors(names)
     records = {judge.name: judge.enrol(original) for judge in judges}
-    by_name = {each.name: each for each in HANDLED}
     rows = []
     for trial in chosen:
         left_out = {"image": item.name, "trial": trial.name, "kind": "left out"}
         try:
-            row, copy, truth = _row(item, trial, by_name[trial.handling], original, donor)
+            row, copy, truth = _row(item, trial, original, donor)
         except (InputError, UnsupportedImageError) as error:
             rows.append({**left_out, "reason": f"{type(error).__name__}: {error}"})
             continue

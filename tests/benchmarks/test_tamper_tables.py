@@ -34,6 +34,7 @@ def row(image, handling, *, family="", size=(0, 0.0), methods):
         "group_of_handling": groups.get(handling, "compression"),
         "processing": groups.get(handling, "JPEG"),
         "named": handling == "JPEG 70",
+        "in_sequence": False,
         "extent": size[0],
         "contrast": size[1],
         "methods": methods,

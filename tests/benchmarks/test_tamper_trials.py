@@ -4,7 +4,14 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.tamper_handling import BEYOND, EXACT_GROUPS, HANDLED
+from benchmarks.tamper_handling import (
+    BENIGN,
+    BEYOND,
+    EXACT_GROUPS,
+    IN_SEQUENCE,
+    NAMED,
+    group_of,
+)
 from benchmarks.tamper_trials import (
     FAMILIES,
     LESION,
@@ -59,10 +66,13 @@ def test_every_handling_and_family_is_planned_and_the_plan_stays():
     plan = trials("one", rounds=2, chains=3)
     assert plan == trials("one", rounds=2, chains=3)
     assert len({trial.name for trial in plan}) == len(plan)
-    assert {t.handling for t in plan if not t.family} == {h.name for h in HANDLED}
+    assert {t.handling for t in plan if not t.family} == {h.name for h in (*BENIGN, *BEYOND)}
     assert {t.family for t in plan if t.family} == set(FAMILIES)
-    groups = {h.name: h.group for h in HANDLED}
-    lossy = {t.family for t in plan if groups[t.handling] not in {*EXACT_GROUPS, BEYOND}}
+    lossy = {t.family for t in plan if group_of(t.handling) not in {*EXACT_GROUPS, "beyond"}}
+    for family in set(FAMILIES) - {SMALLEST}:
+        after = [t.handling for t in plan if t.family == family]
+        assert sum(name in NAMED for name in after) == 3
+        assert sum(name in IN_SEQUENCE for name in after) == 3
     assert SMALLEST not in lossy
     assert LESION in lossy
 
@@ -89,8 +99,8 @@ def test_a_unit_gives_a_record_for_each_trial(data):
     item = sample(files_to_test(data), data, images=1)[0]
     chosen = [
         Trial(family="", handling="none"),
-        Trial(family=SMALLEST, handling="turn by 90 degrees"),
-        Trial(family="copy-move", handling="JPEG 70 to 89"),
+        Trial(family=SMALLEST, handling="quarter turn"),
+        Trial(family="copy-move", handling="then JPEG"),
     ]
     names = ["medseal", "SHA-256 of the values", "thumbnail 2 KB + MACs"]
     clean, smallest, moved = run_unit(item, chosen, names)
