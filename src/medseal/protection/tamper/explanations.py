@@ -6,6 +6,7 @@ tables, or every changed tile holds values that no untouched tile has.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,19 +16,22 @@ from medseal.imaging import MedicalImage
 from medseal.imaging.image import StoredValues
 from medseal.protection.tamper.exact import Found
 from medseal.protection.tamper.fingerprint import Fingerprint
+from medseal.protection.tamper.tiles import textured_tiles
 
 __all__ = ["explanation"]
 
 _COLOUR = 3
-# Qualities at which a copy may have been saved, and samplings of colour: 4:2:0, 4:4:4, 4:2:2.
+# Rows and columns that a JPEG file can have.
+_MOST_SIDE = 65_000
+# Qualities at which a copy may have been saved, and samplings of colour: 4:2:0 and 4:4:4.
 _QUALITIES = range(30, 101)
-_SAMPLINGS = (0x221111, 0x111111, 0x211111)
+_SAMPLINGS = (0x221111, 0x111111)
 # Parts of the copy by which the quality is found: so many squares, their side, and what is judged
 # of each, beyond the reach of its border.
-_PARTS, _PART_SIDE, _MARGIN, _BLOCK = 12, 48, 16, 16
+_PARTS, _PART_SIDE, _MARGIN = 6, 32, 4
 # Share of places in these parts, then of the untouched tiles, that the same tables must leave as
 # they are, and of the changed ones: an edit leaves none.
-_FIXED_PLACES, _FIXED_UNTOUCHED, _FIXED_CHANGED = 0.97, 0.95, 0.15
+_FIXED_PLACES, _FIXED_UNTOUCHED, _FIXED_CHANGED = 0.97, 0.95, 0.03
 # Changed share of the tiles, and number and share of the grey values of the copy that stand in
 # changed tiles alone, from which a map of grey values is believed.
 _MAPPED_TILES, _LEAST_VALUES, _MAPPED_VALUES = 0.05, 16, 0.25
@@ -47,29 +51,39 @@ def _saved(frame: StoredValues, quality: int, sampling: int) -> StoredValues:
     return np.asarray(decoded.reshape(frame.shape)[..., ::-1])
 
 
-def _squares(frame: StoredValues) -> StoredValues:
-    """Return a few squares of a frame with much texture, one below the other, on its JPEG grid."""
+def _in_squares(values: StoredValues) -> StoredValues:
+    """Return squares of a frame on its JPEG grid: (squares, side, side, samples)."""
     side = _PART_SIDE
-    rows, columns = frame.shape[0] // side, frame.shape[1] // side
-    whole = frame[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
-    squares = whole.swapaxes(1, 2).reshape(rows * columns, side, side, frame.shape[2])
-    busy = np.argsort([-float(square.std()) for square in squares], kind="stable")
-    chosen = busy[np.linspace(0, (len(busy) - 1) // 2, min(_PARTS, len(busy))).astype(int)]
-    return np.concatenate(list(squares[chosen]), axis=0)
+    rows, columns = values.shape[0] // side, values.shape[1] // side
+    whole = values[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
+    return whole.swapaxes(1, 2).reshape(rows * columns, side, side, values.shape[2])
 
 
-def _likeliest(frame: StoredValues) -> tuple[int, int] | None:
-    """Return quality and sampling of the tables that leave a frame as it is, if there are any."""
-    if min(frame.shape[:2]) < _PART_SIDE:
+def _likeliest(frame: StoredValues, steady: Flags) -> tuple[int, int] | None:
+    """Return quality and sampling of the tables that leave a frame as it is, if there are any.
+
+    Parameters
+    ----------
+    frame
+        (rows, columns, samples), 8 bits.
+    steady
+        (rows, columns), textured places that did not change: only these are tried.
+    """
+    if min(frame.shape[:2]) < _PART_SIDE or max(frame.shape[:2]) > _MOST_SIDE:
         return None
-    squares = _squares(frame)
-    inside = np.zeros(squares.shape[:2], np.bool_)
+    known = _in_squares(steady[..., None]).mean(axis=(1, 2, 3))
+    chosen = np.argsort(-known, kind="stable")[: min(_PARTS, np.count_nonzero(known))]
+    if not chosen.size:
+        return None
+    squares = np.concatenate(list(_in_squares(frame)[chosen]), axis=0)
+    inside = np.concatenate(list(_in_squares(steady[..., None])[chosen, :, :, 0]), axis=0)
     rows = np.arange(len(inside)) % _PART_SIDE
-    middle = slice(_MARGIN, _PART_SIDE - _MARGIN)
-    inside[(rows >= _MARGIN) & (rows < _PART_SIDE - _MARGIN), middle] = True
-    samplings = _SAMPLINGS if frame.shape[2] == _COLOUR else _SAMPLINGS[:1]
+    inside[(rows < _MARGIN) | (rows >= _PART_SIDE - _MARGIN)] = False
+    inside[:, :_MARGIN] = inside[:, -_MARGIN:] = False
+    if not inside.any():
+        return None
     best: tuple[float, int, int] = (0.0, 0, 0)
-    for sampling in samplings:
+    for sampling in _SAMPLINGS if frame.shape[2] == _COLOUR else _SAMPLINGS[:1]:
         for quality in _QUALITIES:
             same = (_saved(squares, quality, sampling) == squares).all(axis=2)
             best = max(best, (float(same[inside].mean()), quality, sampling))
@@ -87,17 +101,24 @@ def _is_fixed_point(frame: StoredValues, found: Found, record: Fingerprint, *, l
     lies
         True if it lies as the copy does, False if as the original.
     """
-    tables = _likeliest(frame)
-    if tables is None:
-        return False
-    moves = (_saved(frame, *tables) != frame).any(axis=2)
-    if lies:
-        moves = found.orientation.undo(moves[None, :, :, None])[0, :, :, 0]
-    fixed = ~record.grid.any_in_tile(moves)
+
+    def upright(values: StoredValues) -> StoredValues:
+        return found.orientation.undo(values[None])[0] if lies else values
+
     changed = found.differs[0]
     untouched = record.textured_tiles[0] & ~changed
+    steady = record.grid.spread(untouched)
+    tables = _likeliest(frame, found.orientation.apply(steady) if lies else steady)
+    if tables is None:
+        return False
+    moves = upright((_saved(frame, *tables) != frame).any(axis=2, keepdims=True))[..., 0]
+    fixed = ~record.grid.any_in_tile(moves)
+    # A constant tile is left as it is by any tables.
+    changed = changed & textured_tiles(upright(frame)[None], replace(record.grid, frames=1))[0]
+    needed = _FIXED_UNTOUCHED * np.count_nonzero(untouched)
     return bool(
-        fixed[untouched].mean() >= _FIXED_UNTOUCHED and fixed[changed].mean() >= _FIXED_CHANGED
+        np.count_nonzero(fixed & untouched) >= needed
+        and np.count_nonzero(fixed & changed) >= max(1, _FIXED_CHANGED * np.count_nonzero(changed))
     )
 
 

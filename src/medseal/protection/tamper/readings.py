@@ -117,7 +117,8 @@ def plain_reading(image: MedicalImage, record: Fingerprint) -> Reading:
 def _maps(image: MedicalImage, record: Fingerprint) -> Iterator[tuple[str, _Map]]:
     """Yield the ways back from values that a common conversion has mapped one to one."""
     kind, own = image.stored_values.dtype.kind, record.bits_stored
-    if record.kind == "f" or max(own, image.bits_stored) > _MOST_BITS:
+    bits_stored = own if kind == "f" else max(own, image.bits_stored)
+    if record.kind == "f" or bits_stored > _MOST_BITS:
         return
     top = (1 << own) - 1
     if kind == "f":
