@@ -1,10 +1,9 @@
 """The bits of the learned fingerprint: a keyed readout of features, and a coarse picture.
 
-A record keeps a few mixtures for each tile: sums of the features of the tile and its eight
-neighbours with signs that a key draws anew for every image, each as its remainder modulo `MODULUS`
-in ``1 << BITS`` steps after a keyed offset. The copy supplies the rest: it is nearly the image, so
-the remainder tells how far off it is. A forgery in one tile shows in the mixtures of nine. Who lacks
-the key knows neither which mixtures are read nor where a step lies.
+A record keeps a few mixtures for each tile: sums of its features with signs that a key draws anew
+for every tile of every image, each as its remainder modulo `MODULUS` in ``1 << BITS`` steps after a
+keyed offset. The copy supplies the rest: it is nearly the image, so the remainder tells how far off
+it is. Who lacks the key knows neither which mixtures are read nor where a step lies.
 """
 
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ __all__ = [
     "COARSE_LEVELS",
     "MIXTURES",
     "MODULUS",
-    "NEAR",
     "Readout",
     "coarse_picture",
     "from_bits",
+    "saturated",
     "to_bits",
     "wrapped",
 ]
@@ -32,11 +31,8 @@ __all__ = [
 MIXTURES = 6
 """Mixtures that are kept of each tile."""
 
-NEAR = 9
-"""Tiles that a mixture sees: its own and its neighbours."""
-
 BACK_GAIN = 2.0
-"""Of the estimate of a difference from the 54 mixtures that see the 12 features of a tile."""
+"""Of the estimate of a difference: six mixtures show half of what twelve features differ by."""
 
 BITS = 2
 """Bits of each."""
@@ -55,6 +51,7 @@ _WHITE = 255.0
 _BYTE = 8
 _NONCE = bytes(16)
 _OFFSET_BYTES = 4
+_HALF_WAY = 0.5
 
 FloatArray = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -66,31 +63,14 @@ def wrapped(difference: NDArray[np.floating]) -> FloatArray:
     return np.asarray((difference + half) % MODULUS - half, np.float64)
 
 
+def saturated(apart: NDArray[np.floating]) -> FloatArray:
+    """Return squares that no single large difference outweighs: 0 to 1."""
+    square = np.asarray(apart, np.float64) ** 2
+    return square / (square + _HALF_WAY)
+
+
 def _stream(key: bytes, count: int) -> bytes:
     return Cipher(ChaCha20(key, _NONCE), mode=None).encryptor().update(bytes(count))
-
-
-def _neighbourhoods(features: NDArray[np.floating]) -> FloatArray:
-    """Return the features of each tile and of its eight neighbours: (tiles, 9 F).
-
-    Beyond the border they are 0, in the record and in the copy.
-    """
-    count, down, across = features.shape
-    padded = np.zeros((count, down + 2, across + 2))
-    padded[:, 1:-1, 1:-1] = features
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-    return np.asarray(windows.transpose(1, 2, 0, 3, 4).reshape(down * across, count * NEAR))
-
-
-def _spread(parts: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
-    """Return the sums at each tile of what its neighbourhoods hold: the adjoint of the above."""
-    count, down, across = shape
-    padded = np.zeros((count, down + 2, across + 2))
-    cells = parts.reshape(down, across, count, 3, 3).transpose(2, 3, 4, 0, 1)
-    for row in range(3):
-        for column in range(3):
-            padded[:, row : row + down, column : column + across] += cells[:, row, column]
-    return padded[:, 1:-1, 1:-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,7 +80,7 @@ class Readout:
     Attributes
     ----------
     signs
-        (tiles, MIXTURES, 9 F), 1 or -1.
+        (tiles, MIXTURES, F), 1 or -1.
     offsets
         (tiles, MIXTURES), 0 to MODULUS.
     """
@@ -111,7 +91,7 @@ class Readout:
     @classmethod
     def of(cls, key: bytes, *, tiles: int, features: int) -> "Readout":
         """Return the readout of a key of 32 bytes, used for one frame of one image only."""
-        shape = (tiles, MIXTURES, features * NEAR)
+        shape = (tiles, MIXTURES, features)
         count = tiles * MIXTURES
         stream = _stream(key, _OFFSET_BYTES * count + -(-count * shape[2] // _BYTE))
         offsets = np.frombuffer(stream, "<u4", count) / 2.0**32
@@ -127,8 +107,8 @@ class Readout:
         return float(self.signs.shape[2]) ** -0.5
 
     def _read(self, features: NDArray[np.floating]) -> FloatArray:
-        near = _neighbourhoods(features)
-        return np.asarray(np.einsum("tmf,tf->tm", self.signs, near) * self._unit, np.float64)
+        flat = features.reshape(features.shape[0], -1)
+        return np.asarray(np.einsum("tmf,ft->tm", self.signs, flat) * self._unit, np.float64)
 
     def codes(self, features: NDArray[np.floating]) -> Codes:
         """Return the steps in which the mixtures lie, 0 to 3: (tiles, MIXTURES).
@@ -148,15 +128,14 @@ class Readout:
         Returns
         -------
         tuple
-            (features, down, across), an estimate of the difference from the mixtures that see it;
-            and (down, across), the mean square over the mixtures of a tile.
+            (features, down, across), an estimate of the difference from the mixtures; and (down,
+            across), how much the mixtures of a tile differ, see `saturated`.
         """
         middle = codes.astype(np.float64) + 0.5 - self.offsets
         apart = wrapped(self._read(features) - middle)
-        parts = np.einsum("tmf,tm->tf", self.signs, apart) * self._unit
-        count, down, across = features.shape
-        energy = np.mean(apart**2, axis=1).reshape(down, across)
-        return BACK_GAIN * _spread(parts, (count, down, across)), energy
+        back = np.einsum("tmf,tm->ft", self.signs, apart) * (BACK_GAIN * self._unit)
+        energy = saturated(apart).mean(axis=1)
+        return back.reshape(features.shape), energy.reshape(features.shape[1:])
 
 
 def coarse_picture(means: NDArray[np.float32]) -> tuple[NDArray[np.uint8], Codes]:

@@ -24,6 +24,8 @@ _LEAST_DEVIATION = 2.0
 # One in ten groups validates, another one in ten fixes thresholds.
 _PARTS, _VALIDATION, _CALIBRATION = 10, 0, 1
 _LARGE_WEIGHT = 2.5
+# Collections of fewer images are drawn less often for each of them.
+_FEW = 120
 _LOGGER = logging.getLogger("medseal.train")
 
 
@@ -93,6 +95,8 @@ def _collections(pools: dict[str, list[NDArray[np.generic]]]) -> tuple[Collectio
         sides = np.median([max(plane.shape) for plane in planes])
         # Many images of one kind teach more than few, yet not in proportion.
         weight = np.sqrt(len(planes)) * (_LARGE_WEIGHT if sides >= _LARGE_SIDE else 1.0)
+        if len(planes) < _FEW:
+            weight *= len(planes) / _FEW
         found.append(Collection(name=name, planes=tuple(planes), weight=float(weight)))
     return tuple(found)
 

@@ -32,6 +32,7 @@ _VARIANCE_FLOOR = 1e-5
 # As in `networks`, which needs PyTorch.
 CELLS, DETAIL_CELLS, DETAIL_FLOOR = 4, 2, 1e-4
 BANDS = ((1, 3), (3, 7))
+LOCAL_SIDE, LOCAL_FLOOR, _SPREAD_FLOOR = 15, 0.08, 1e-6
 
 openvino = load_openvino()
 operations = openvino.opset13
@@ -157,8 +158,18 @@ def _means(plane: Any, side: int) -> Any:
 
 
 def _smooth(plane: Any, side: int) -> Any:
-    pad, one = [side // 2] * 2, [1, 1]
-    return operations.avg_pool(plane, one, pad, pad, [side, side], True)
+    for size in ([side, 1], [1, side]):
+        pad = [size[0] // 2, size[1] // 2]
+        plane = operations.avg_pool(plane, [1, 1], pad, pad, size, True)
+    return plane
+
+
+def _relative(plane: Any) -> Any:
+    """Return the plane in units of its local deviation, as `networks` computes it."""
+    apart = operations.subtract(plane, _smooth(plane, LOCAL_SIDE))
+    spread = _smooth(operations.multiply(apart, apart), LOCAL_SIDE)
+    deviation = operations.sqrt(operations.add(spread, np.float32(_SPREAD_FLOOR)))
+    return operations.divide(apart, operations.add(deviation, np.float32(LOCAL_FLOOR)))
 
 
 def _detail(plane: Any) -> Any:
@@ -191,7 +202,7 @@ def _features(graph: _Graph, plane: Any, tile: Any) -> Any:
 
 def _reading_model(graph: _Graph) -> Any:
     plane = operations.parameter([1, 1, -1, -1], np.float32)
-    node, maps = plane, []
+    node, maps = operations.concat([plane, _relative(plane)], 1), []
     for name in ("halves", "quarters", "eighths", "tile"):
         node = operations.relu(graph.convolution(node, f"trunk.{name}", stride=2))
         if name in ("eighths", "tile"):
@@ -223,8 +234,10 @@ def _judging_model(graph: _Graph) -> Any:
     features = len(graph.constant("features.bias"))
     known = graph.constant("compare.weight").shape[1]
     residual = operations.parameter([1, features, -1, -1], np.float32)
-    tiles = operations.parameter([1, known - features - sizes[-1], -1, -1], np.float32)
-    hidden = graph.convolution(operations.concat([maps[-1], residual, tiles], 1), "compare")
+    tiles = operations.parameter([1, known - 2 * features - sizes[-1], -1, -1], np.float32)
+    squares = operations.multiply(residual, residual)
+    given = operations.concat([maps[-1], residual, squares, tiles], 1)
+    hidden = graph.convolution(given, "compare")
     hidden = operations.relu(operations.add(hidden, _overall(graph, hidden)))
     for block in range(graph.blocks()):
         hidden = graph.residual(hidden, f"inner.{block}")

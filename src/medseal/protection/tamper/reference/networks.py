@@ -14,7 +14,16 @@ from torch.nn import functional
 from medseal.protection.tamper.canonical import TILE
 from medseal.protection.tamper.reference.config import NetworkConfig
 
-__all__ = ["BANDS", "CELLS", "DETAIL_CELLS", "DETAIL_FLOOR", "TILE_MAPS", "ReferenceNetwork"]
+__all__ = [
+    "BANDS",
+    "CELLS",
+    "DETAIL_CELLS",
+    "DETAIL_FLOOR",
+    "LOCAL_FLOOR",
+    "LOCAL_SIDE",
+    "TILE_MAPS",
+    "ReferenceNetwork",
+]
 
 CELLS = 4
 """Cells a side of a tile whose means the features see beside the trunk's maps."""
@@ -28,6 +37,9 @@ DETAIL_CELLS = 2
 DETAIL_FLOOR = 1e-4
 """Added to the mean square of a band: where there is none its logarithm is that of noise."""
 
+LOCAL_SIDE, LOCAL_FLOOR = 15, 0.08
+"""Places a side of what is local, and the deviation of even tissue, in units of the plane."""
+
 # Deviation of a feature at first, in steps.
 _FIRST_SIZE = 2.5
 
@@ -40,7 +52,11 @@ def _convolution(inside: int, outside: int, *, stride: int = 1, size: int = 3) -
 
 
 def _mean(plane: Tensor, side: int) -> Tensor:
-    return functional.avg_pool2d(plane, side, stride=1, padding=side // 2, count_include_pad=False)
+    """Return the mean round each place, of those within the plane; rows first, then columns."""
+    for size in ((side, 1), (1, side)):
+        pad = (size[0] // 2, size[1] // 2)
+        plane = functional.avg_pool2d(plane, size, stride=1, padding=pad, count_include_pad=False)
+    return plane
 
 
 def _detail(plane: Tensor) -> Tensor:
@@ -49,6 +65,14 @@ def _detail(plane: Tensor) -> Tensor:
     squares = torch.cat(bands, 1).float().square()
     strength = functional.avg_pool2d(squares, TILE // DETAIL_CELLS)
     return torch.log(strength + DETAIL_FLOOR) / 2
+
+
+def _relative(plane: Tensor) -> Tensor:
+    """Return the plane less its local mean, in units of its local deviation."""
+    apart = plane - _mean(plane, LOCAL_SIDE)
+    spread = _mean(apart.square(), LOCAL_SIDE)
+    relative: Tensor = apart / (torch.sqrt(spread + 1e-6) + LOCAL_FLOOR)
+    return relative
 
 
 class _Residual(nn.Module):
@@ -65,12 +89,16 @@ class _Residual(nn.Module):
 
 
 class _Trunk(nn.Module):
-    """Features at halves, quarters, eighths and sixteenths of the plane."""
+    """Features at halves, quarters, eighths and sixteenths of a plane.
+
+    It sees the plane, and the plane in units of its local deviation: an edge that registration
+    leaves a little off differs by much there, a lesion in even tissue by little.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         half, quarter, eighth, tile = config.channels
-        self.halves = _convolution(1, half, stride=2, size=5)
+        self.halves = _convolution(2, half, stride=2, size=5)
         self.quarters = _convolution(half, quarter, stride=2)
         self.eighths = _convolution(quarter, eighth, stride=2)
         self.eighths_inner = _Residual(eighth)
@@ -78,7 +106,8 @@ class _Trunk(nn.Module):
         self.tile_inner = _Residual(tile)
 
     def forward(self, plane: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        half = functional.relu(self.halves(plane))  # (B, C1, H/2, W/2)
+        both = torch.cat([plane, _relative(plane)], 1)  # (B, 2, H, W)
+        half = functional.relu(self.halves(both))  # (B, C1, H/2, W/2)
         quarter = functional.relu(self.quarters(half))  # (B, C2, H/4, W/4)
         eighth = self.eighths_inner(functional.relu(self.eighths(quarter)))  # (B, C3, H/8, W/8)
         tile = self.tile_inner(functional.relu(self.tile(eighth)))  # (B, C4, H/16, W/16)
@@ -114,7 +143,7 @@ class ReferenceNetwork(nn.Module):
         # Held to a size at which steps of one are fine enough to tell and coarse enough to last.
         self.scaled = nn.BatchNorm2d(config.features, momentum=0.02)
         nn.init.constant_(self.scaled.weight, _FIRST_SIZE)
-        given = tile + config.features + TILE_MAPS
+        given = tile + 2 * config.features + TILE_MAPS
         self.compare = _convolution(given, config.inner, size=1)
         self.overall = nn.Linear(2 * config.inner, config.inner)
         self.inner = nn.ModuleList(_Residual(config.inner) for _ in range(config.blocks))
@@ -148,7 +177,9 @@ class ReferenceNetwork(nn.Module):
             (B, TILE_MAPS, h, w).
         """
         half, quarter, eighth, tile = maps
-        hidden = self.compare(torch.cat([tile, residual, tiles], 1))  # (B, N, h, w)
+        hidden = self.compare(
+            torch.cat([tile, residual, residual.square(), tiles], 1)
+        )  # (B, N, h, w)
         flat = functional.relu(hidden).flatten(2)
         overall = self.overall(torch.cat([flat.mean(2), flat.square().mean(2)], 1))
         hidden = functional.relu(hidden + overall[:, :, None, None])

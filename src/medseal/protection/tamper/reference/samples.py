@@ -40,10 +40,10 @@ _METHODS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 # Error of a grey curve in levels, where grey values moved and where not.
 _CURVE_ERROR, _REST_ERROR = 1.2, 0.3
 # Error of a registration in canonical places: as a rule, and now and then.
-_PLACE_ERRORS, _RULE_SHARE = (0.22, 0.6), 0.85
+_PLACE_ERRORS, _RULE_SHARE = (0.18, 0.5), 0.88
 _CUT_SHARE, _DEEPEST_CUT = 0.15, 52
 _COARSE_STEPS = (3.0, 16.0)
-_LEAST_HANDLING, _MOST_HANDLING = 0.2, 0.8
+_LEAST_HANDLING, _MOST_HANDLING = 0.15, 0.75
 # Honest handling that leaves places where they are, and how often each is drawn.
 _HANDLING = {
     "JPEG": 6.0,
@@ -60,7 +60,7 @@ _HANDLING = {
     "12 to 8 bits": 1.0,
 }
 _GREY = frozenset({"brightness", "contrast", "gamma", "CLAHE", "window", "12 to 8 bits"})
-_STEPS = (0.12, 0.5, 0.28, 0.1)
+_STEPS = (0.15, 0.52, 0.27, 0.06)
 _CURVE_BINS = 64
 _PLACES = 3
 # Least sum of squared changes, in levels, of a forgery that handling can be expected to leave.

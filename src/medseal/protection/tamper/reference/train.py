@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from medseal import weights
 from medseal.digest import Digest
-from medseal.protection.tamper.reference.codes import BACK_GAIN, MIXTURES, MODULUS, NEAR
+from medseal.protection.tamper.reference.codes import BACK_GAIN, MIXTURES, MODULUS
 from medseal.protection.tamper.reference.config import FitConfig, ReferenceConfig, read_config
 from medseal.protection.tamper.reference.images import Images, read_images
 from medseal.protection.tamper.reference.losses import image_logit, total_loss
@@ -50,6 +49,8 @@ _MIDDLE, _UNIT = 128.0, 64.0
 _FALSE_ALARMS = 0.02
 _SEVERAL = "several"
 _HALF = 0.5
+# As in `codes.saturated`.
+_HALF_WAY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +88,16 @@ class _Batch:
 
 
 class _Pair(nn.Module):
-    """The network, and what reads a forgery from the residual alone."""
+    """The network, and what reads a forgery from the energy of the residual alone."""
 
     def __init__(self, config: ReferenceConfig) -> None:
         super().__init__()
         self.network = ReferenceNetwork(config.network)
-        self.strength_scale = nn.Parameter(torch.tensor(1.0))
-        self.strength_offset = nn.Parameter(torch.tensor(-3.5))
+        self.energy_scale = nn.Parameter(torch.tensor(8.0))
+        self.energy_offset = nn.Parameter(torch.tensor(-5.0))
 
     def forward(self, batch: _Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits of tiles, of places, and of tiles by the residual alone."""
+        """Return logits of tiles, of places, and of tiles by the energy alone."""
         count = len(batch.record)
         maps, features = self.network.read(torch.cat([batch.record, batch.copy]))
         record, here = features[:count].float(), features[count:].float()
@@ -104,9 +105,8 @@ class _Pair(nn.Module):
         maps = tuple(one[count:] for one in maps)
         tiles = torch.cat([energy, batch.maps], 1)
         tile_logits, mask_logits = self.network.judge(maps, residual, tiles)
-        strength = residual.square().mean(1, keepdim=True)
-        by_strength = self.strength_scale * strength + self.strength_offset
-        return tile_logits.float(), mask_logits.float(), by_strength
+        by_energy = self.energy_scale * energy + self.energy_offset
+        return tile_logits.float(), mask_logits.float(), by_energy
 
 
 def _normalised(plane: Tensor) -> Tensor:
@@ -122,19 +122,19 @@ def _read(here: Tensor, record: Tensor, generator: torch.Generator) -> tuple[Ten
     way of a gradient.
     """
     batch, count, rows, columns = here.shape
-    near = functional.unfold(here - record, 3, padding=1).transpose(1, 2)  # (B, T, 9 F)
-    shape = (batch, rows * columns, MIXTURES, count * NEAR)
+    shape = (batch, rows * columns, MIXTURES, count)
     drawn = torch.randint(0, 2, shape, generator=generator, dtype=torch.int8)
-    signs = (2.0 * drawn - 1) * (count * NEAR) ** -0.5
+    signs = (2.0 * drawn - 1) * count**-0.5
     noise = torch.rand(batch, rows * columns, MIXTURES, generator=generator) - 0.5
     half = MODULUS / 2
+    difference = (here - record).flatten(2).transpose(1, 2)  # (B, T, F)
     # Sums of products: matrices this small are multiplied slowly.
-    read = (signs * near[:, :, None]).sum(3)  # (B, T, M)
+    read = (signs * difference[:, :, None]).sum(3)  # (B, T, M)
     apart = (read + noise + half) % MODULUS - half
-    parts = (signs * apart[..., None]).sum(2).transpose(1, 2)  # (B, 9 F, T)
-    back = functional.fold(parts, (rows, columns), 3, padding=1)
-    energy = apart.square().mean(2).reshape(batch, 1, rows, columns)
-    return BACK_GAIN * back, energy
+    back = (signs * apart[..., None]).sum(2).transpose(1, 2)  # (B, F, T)
+    square = apart.square()
+    energy = (square / (square + _HALF_WAY)).mean(2).reshape(batch, 1, rows, columns)
+    return BACK_GAIN * back.reshape(here.shape), energy
 
 
 _images: Images | None = None
