@@ -141,3 +141,12 @@ def test_an_unknown_axis_is_refused():
 def test_the_same_generator_gives_the_same_noise():
     one, two = (distortions.gaussian_noise(grey(), sigma=4, rng=rng()) for _ in range(2))
     assert np.array_equal(one.stored_values, two.stored_values)
+
+
+def test_an_expanded_rotation_keeps_the_corners():
+    values = np.zeros((40, 60), np.uint8)
+    values[:6, :6] = 255
+    turned = distortions.rotate_expanded(picture(values), degrees=6)
+    assert turned.rows > 40
+    assert turned.columns > 60
+    assert 30 <= (turned.stored_values > 127).sum() <= 42
