@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from medseal.imaging.image import frozen
 
-__all__ = ["CurveFit", "GreyCurve", "Knots", "curve_fit", "histogram_curve"]
+__all__ = ["CurveFit", "GreyCurve", "Knots", "curve_fit", "histogram_curve", "rank_curve"]
 
 TOP_LEVEL = 255.0
 ENTRIES = 4096
@@ -88,10 +88,14 @@ class Knots:
     jumps
         Whether the first and the last piece are only there to let clipped levels have a value of
         their own.
+    first, way
+        (4096,): for evenly spaced levels the knot before, and how far to the next one, 0 to 1.
     """
 
     levels: Values
     jumps: tuple[bool, bool]
+    first: NDArray[np.intp]
+    way: Values
 
     @classmethod
     def of(cls, plane: Plane) -> "Knots | None":
@@ -109,7 +113,9 @@ class Knots:
             ends[0] if jumps[0] else low, ends[1] if jumps[1] else high, _SEGMENTS + 1
         )
         levels = np.concatenate([[low] * jumps[0], inner, [high] * jumps[1]])
-        return cls(levels=levels, jumps=jumps)
+        place = np.interp(np.linspace(0, TOP_LEVEL, ENTRIES), levels, np.arange(len(levels)))
+        first = np.minimum(place.astype(np.intp), len(levels) - 2)
+        return cls(levels=levels, jumps=jumps, first=first, way=place - first)
 
     def shares(self, plane: Plane, tiles: tuple[int, int]) -> Values:
         """Return how much each knot weighs in the mean of each tile: (tiles, knots).
@@ -122,15 +128,12 @@ class Knots:
             Down and across.
         """
         count, (down, across) = len(self.levels), tiles
-        grid = np.linspace(0, TOP_LEVEL, ENTRIES)
-        place = np.interp(grid, self.levels, np.arange(count))
-        first = np.minimum(place.astype(np.intp), count - 2)
         entries = table_places(plane)
         rows = np.arange(plane.shape[0]) * down // plane.shape[0]
         columns = np.arange(plane.shape[1]) * across // plane.shape[1]
         # Counted over the entries' first knot and, weighted, their way to the next one.
-        cell = (rows[:, None] * across + columns) * count + first[entries]
-        way = (place - first)[entries].ravel()
+        cell = (rows[:, None] * across + columns) * count + self.first[entries]
+        way = self.way[entries].ravel()
         size = down * across * count
         passed = np.bincount(cell.ravel(), weights=way, minlength=size)
         whole = np.bincount(cell.ravel(), minlength=size)
@@ -272,6 +275,13 @@ def curve_fit(
     return CurveFit(values=values, knots=knots, predicted=shares @ values, rising=rising)
 
 
+def rank_curve(plane: Plane) -> Plane:
+    """Return the share of darker places for evenly spaced levels of a copy: (4096,), 0 to 255."""
+    counts = np.bincount(table_places(plane).ravel(), minlength=ENTRIES)
+    below = (np.cumsum(counts) - counts / 2) / plane.size
+    return np.asarray(below * TOP_LEVEL, np.float32)
+
+
 def histogram_curve(plane: Plane, target: Values, *, rising: bool) -> Plane:
     """Return a first guess of the curve, which makes the levels as frequent as the record's.
 
@@ -289,8 +299,7 @@ def histogram_curve(plane: Plane, target: Values, *, rising: bool) -> Plane:
     numpy.ndarray
         (4096,), the record's levels for evenly spaced levels of the copy.
     """
-    counts = np.bincount(table_places(plane).ravel(), minlength=ENTRIES)
-    below = (np.cumsum(counts) - counts / 2) / plane.size
+    below = rank_curve(plane).astype(np.float64) / TOP_LEVEL
     ordered = np.sort(target.ravel())
     ranks = (np.arange(ordered.size) + 0.5) / ordered.size
     return np.asarray(np.interp(below if rising else 1 - below, ranks, ordered), np.float32)

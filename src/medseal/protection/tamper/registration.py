@@ -5,28 +5,30 @@ quantised. A copy that was turned, mirrored, resized, cropped, rotated by some d
 bent in its greys or inverted is brought back onto the record's places with it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from medseal.imaging.image import frozen
-from medseal.protection.tamper.grey_curve import GreyCurve, Knots, histogram_curve
-from medseal.protection.tamper.orientation import ORIENTATIONS, Orientation
+from medseal.protection.tamper.grey_curve import GreyCurve, Knots
+from medseal.protection.tamper.orientation import Orientation
 from medseal.protection.tamper.registration_evidence import Record
 from medseal.protection.tamper.registration_fit import (
     SAMPLES,
     Alignment,
     Grid,
-    Round,
-    aligned,
     curve_at,
-    informed,
     warped,
 )
-from medseal.protection.tamper.registration_search import Frames, Start, starts
-from medseal.protection.tamper.registration_snap import Motion, simplest
+from medseal.protection.tamper.registration_search import Frames
+from medseal.protection.tamper.registration_solve import (
+    LAST_ROUNDS,
+    LEAST_OVERLAP,
+    Search,
+    Solution,
+)
 
 __all__ = ["TILE_SIDE", "Registration", "rectified", "refine", "register"]
 
@@ -41,18 +43,6 @@ Values = NDArray[np.float64]
 _LEAST_SPREAD = 1.5
 _LEAST_DEVIATION = 0.5
 _LEAST_ERROR = 0.5
-# An unmoved copy is taken at once if what is left over is hardly more than the record's error.
-_GOOD = 1.5
-_GOOD_CORRELATION = 0.9
-_STARTS = 6
-_FINALISTS = 2
-_FIRST_ROUNDS = (
-    Round(blur=1.5, steps=4, shears=False),
-    Round(blur=0.8, steps=3, shears=False),
-)
-_MIDDLE_ROUNDS = (Round(steps=3, repeats=2, shears=False),)
-_LAST_ROUNDS = (Round(steps=3, repeats=4),)
-_LEAST_OVERLAP = 0.4
 _LEAST_CORRELATION = 0.3
 _AREA = 1.3
 _EDGE = 0.01
@@ -74,6 +64,8 @@ class Registration:
     correlation
         Of tile means after the fit, without the 12 % that fit worst, -1 to 1; low for another
         image.
+    explained
+        Share of the tiles inside the copy that it shows as they were, 0 to 1, counted finely.
     residual
         Robust root mean square difference of tile means, in levels; hardly more than the
         reference error for a faithful copy.
@@ -94,6 +86,7 @@ class Registration:
     curve: GreyCurve
     overlap: float
     correlation: float
+    explained: float
     residual: float
     error: float
     orientation: Orientation
@@ -147,125 +140,6 @@ def _place_error(found: Alignment, tiles: tuple[int, int]) -> float:
     return float(np.sqrt(max(power, 0.0))) * TILE_SIDE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Solution:
-    found: Alignment
-    orientation: Orientation
-    motion: Motion
-
-
-class _Search:
-    """The registration of one copy."""
-
-    def __init__(self, grid: Grid, frames: Frames, knots: Knots) -> None:
-        self.grid, self.frames, self.knots = grid, frames, knots
-        target = grid.target.astype(np.float64)
-        self.tables = {
-            rising: histogram_curve(grid.plane, target, rising=rising) for rising in (True, False)
-        }
-
-    def unmoved(self) -> list[tuple[Alignment, Orientation]]:
-        """Return the copy unmoved in the likelier orientations, the likeliest first."""
-        found = []
-        for orientation in ORIENTATIONS:
-            matrix = self.frames.matrix(
-                orientation, np.diag(self.frames.fill(orientation)), np.zeros(2)
-            )
-            means = cv2.resize(
-                oriented_plane(self.grid.plane, orientation),
-                self.grid.tiles[::-1],
-                interpolation=cv2.INTER_AREA,
-            )
-            first, second = means.ravel(), self.grid.target.ravel()
-            likeness = float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
-            found.append((abs(likeness), likeness > 0, matrix, orientation))
-        found.sort(key=lambda one: -one[0])
-        best = found[0][0]
-        return [
-            (curve_at(self.grid, matrix, self.knots, rising=rising), orientation)
-            for likeness, rising, matrix, orientation in found[:3]
-            if likeness > best - 0.1
-        ]
-
-    def is_good(self, found: Alignment) -> bool:
-        return (
-            found.residual < _GOOD * max(self.grid.record.error, 1)
-            and found.correlation > _GOOD_CORRELATION
-        )
-
-    def solved(
-        self, start: Alignment, orientation: Orientation, rounds: tuple[Round, ...]
-    ) -> _Solution:
-        """Return the free solution near an alignment, and the simplest that is as good."""
-        free = informed(self.grid, self.continued(start, rounds))
-        motion = simplest(self.frames, orientation, free.matrix, free.information)
-        final = curve_at(self.grid, motion.matrix, self.knots, rising=start.fit.rising)
-        return _Solution(
-            found=replace(final, information=free.information),
-            orientation=orientation,
-            motion=motion,
-        )
-
-    def continued(self, start: Alignment, rounds: tuple[Round, ...]) -> Alignment:
-        """Return the alignment that another one leads to."""
-        return aligned(
-            self.grid,
-            start.matrix,
-            self.knots,
-            start.fit.table(),
-            rising=start.fit.rising,
-            rounds=rounds,
-        )
-
-    def begun(self, start: Start) -> Alignment:
-        """Return the alignment that a start leads to, roughly."""
-        rising = start.score > 0
-        return aligned(
-            self.grid,
-            start.matrix,
-            self.knots,
-            self.tables[rising],
-            rising=rising,
-            rounds=_FIRST_ROUNDS,
-        )
-
-    def best(self) -> _Solution | None:
-        unmoved = self.unmoved()
-        for found, orientation in unmoved[:1]:
-            if self.is_good(found):
-                solution = self.solved(found, orientation, _LAST_ROUNDS)
-                if solution.motion.name == "unmoved":
-                    return solution
-        begun = [
-            (self.begun(start), start.orientation)
-            for start in starts(self.grid, self.frames, self.tables[True], count=_STARTS)
-        ]
-        begun = [one for one in (*unmoved, *begun) if one[0].overlap >= _LEAST_OVERLAP]
-        begun.sort(key=lambda one: -one[0].quality)
-        finalists = [
-            (self.continued(found, _MIDDLE_ROUNDS), orientation)
-            for found, orientation in begun[:_FINALISTS]
-        ]
-        if not finalists:
-            return None
-        found, orientation = max(finalists, key=lambda one: one[0].quality)
-        return self.solved(found, orientation, _LAST_ROUNDS)
-
-
-def _ranks(values: Plane) -> Values:
-    """Return how many values are smaller, ties alike to within a level."""
-    ordered = np.sort(np.rint(values))
-    first = np.searchsorted(ordered, np.rint(values), side="left")
-    last = np.searchsorted(ordered, np.rint(values), side="right")
-    return np.asarray(first + last, np.float64)
-
-
-def oriented_plane(plane: Plane, orientation: Orientation) -> Plane:
-    """Return a copy's plane as it lay before an orientation."""
-    back = plane[:, ::-1] if orientation.mirrored else plane
-    return np.ascontiguousarray(np.rot90(back, -orientation.quarter_turns))
-
-
 def _grid(query: Plane, target: Plane, error: float, weights: Plane | None = None) -> Grid:
     tiles = (target.shape[0], target.shape[1])
     return Grid(
@@ -275,9 +149,9 @@ def _grid(query: Plane, target: Plane, error: float, weights: Plane | None = Non
     )
 
 
-def _registration(grid: Grid, frames: Frames, solution: _Solution) -> Registration | None:
+def _registration(grid: Grid, frames: Frames, solution: Solution) -> Registration | None:
     found, motion = solution.found, solution.motion
-    if found.correlation < _LEAST_CORRELATION or found.overlap < _LEAST_OVERLAP:
+    if found.correlation < _LEAST_CORRELATION or found.overlap < LEAST_OVERLAP:
         return None
     knots = found.fit.knots
     shares = knots.shares(warped(grid.plane, found.matrix, grid.tiles, SAMPLES), grid.tiles)
@@ -288,6 +162,7 @@ def _registration(grid: Grid, frames: Frames, solution: _Solution) -> Registrati
         curve=found.fit.curve(shares, target, found.evidence.trust, grid.record.error),
         overlap=found.overlap,
         correlation=found.correlation,
+        explained=found.explained,
         residual=found.residual,
         error=_place_error(found, grid.tiles) if motion.name != "unmoved" else 0.0,
         orientation=solution.orientation,
@@ -322,7 +197,7 @@ def register(
     if knots is None or float(grid.plane.std()) < _LEAST_DEVIATION:
         return None
     frames = _frames(grid, query, expected_shape)
-    solution = _Search(grid, frames, knots).best()
+    solution = Search(grid, frames, knots).best()
     return None if solution is None else _registration(grid, frames, solution)
 
 
@@ -357,7 +232,7 @@ def refine(
     frames = _frames(grid, query, expected_shape)
     matrix = _to_tiles(frames, registration.matrix)
     start = curve_at(grid, matrix, knots, rising=registration.curve.rising)
-    solution = _Search(grid, frames, knots).solved(start, registration.orientation, _LAST_ROUNDS)
+    solution = Search(grid, frames, knots).solved(start, registration.orientation, LAST_ROUNDS)
     return _registration(grid, frames, solution)
 
 

@@ -128,7 +128,8 @@ class Record:
         weights = np.maximum(curvature, np.abs(slope) / (beyond + 2 * unit))
         within = _WITHIN / self.error**2
         pulls = (slope + within * (self.means - predicted)) / (weights + within)
-        trust = _biweight(beyond / (_TUKEY * max(noise, 1.0))) * seen
+        trust = _biweight(beyond / (_TUKEY * max(noise, 1.0)))
+        trust *= seen * self.weights / (1 + (doubt / noise) ** 2)
         return Evidence(pulls=pulls, weights=(weights + within) * trust, trust=trust, noise=noise)
 
     def explained(self, predicted: Values, seen: Flags) -> float:

@@ -20,7 +20,7 @@ SAMPLES = 8
 """Places a tile, down and across, in the plane that the copy is worked on."""
 
 _FEWER_SAMPLES = 4
-_CURVE_ROUNDS = 3
+_CURVE_ROUNDS, _FEWER_CURVE_ROUNDS = 3, 2
 # Worst tiles left out of the correlation: a local edit is no sign of another image.
 _TRIMMED = 0.12
 _OVERLAP_POWER = 0.2
@@ -146,7 +146,7 @@ class Alignment:
     @property
     def quality(self) -> float:
         """How well it explains how much: what tells the best of several."""
-        return self.explained * self.overlap**_OVERLAP_POWER
+        return float(self.explained * self.overlap**_OVERLAP_POWER)
 
 
 def composed(outer: Values, inner: Values) -> Values:
@@ -301,7 +301,7 @@ def curve_at(
     low, high = knots.lost(shares, record.means, clean.astype(np.float64))
     doubt = shares[:, 0] * low + shares[:, -1] * high
     fit = curve_fit(knots, shares, record.means, clean / record.error**2, rising=rising)
-    for index in range(_CURVE_ROUNDS):
+    for index in range(_CURVE_ROUNDS if samples == SAMPLES else _FEWER_CURVE_ROUNDS):
         judge = record.rough if index == 0 else record.evidence
         evidence = judge(fit.predicted, clean, doubt)
         wanted = fit.predicted + evidence.pulls

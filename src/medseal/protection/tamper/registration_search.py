@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.protection.tamper.grey_curve import look_up
+from medseal.protection.tamper.grey_curve import look_up, rank_curve
 from medseal.protection.tamper.orientation import ORIENTATIONS, Orientation
 from medseal.protection.tamper.registration_fit import SAMPLES, Grid, composed
 
@@ -77,6 +77,14 @@ class Frames:
         centre = np.array([self.plane[1] - 1, self.plane[0] - 1]) / 2
         return np.column_stack([whole * reduced[:, None], shift * reduced + centre])
 
+    def matrices(self, orientation: Orientation, linears: Values, offset: Values) -> Values:
+        """Return `matrix` for many linear parts, (maps, 2, 2), with one offset: (maps, 2, 3)."""
+        first = self.matrix(orientation, np.eye(2), np.zeros(2))[:, :2]
+        reduced = np.array([self.plane[1] / self.query[1], self.plane[0] / self.query[0]])
+        whole = (linears * reduced[:, None]) @ (first / reduced[:, None])
+        offsets = np.broadcast_to(offset[:, None], (len(linears), 2, 1))
+        return np.concatenate([whole, offsets], axis=2)
+
     def motion(self, matrix: Values, orientation: Orientation) -> tuple[Values, Values]:
         """Return `linear` and `shift` of a map."""
         down, across = self.tiles
@@ -135,16 +143,26 @@ def _linears(frames: Frames, orientation: Orientation) -> list[Values]:
     ]
 
 
+def ranks(values: Plane) -> Plane:
+    """Return how many values are smaller, ties alike to within a level, of the same shape."""
+    whole = np.rint(values.ravel())
+    ordered = np.sort(whole)
+    first = np.searchsorted(ordered, whole, side="left")
+    last = np.searchsorted(ordered, whole, side="right")
+    return np.asarray((first + last).reshape(values.shape) / 2, np.float32)
+
+
 class _Field:
     """The record's means on a few cells, and the copy's levels to be looked up."""
 
-    def __init__(self, grid: Grid, table: Plane) -> None:
+    def __init__(self, grid: Grid) -> None:
         down, across = grid.tiles
         side = np.sqrt(down * across / _CELLS)
         self.shape = max(4, round(down / side)), max(4, round(across / side))
         self.cell = np.array([across / self.shape[1], down / self.shape[0]])
-        target = cv2.resize(grid.target, self.shape[::-1], interpolation=cv2.INTER_AREA)
-        shown = look_up(table, grid.plane)
+        target = cv2.resize(ranks(grid.target), self.shape[::-1], interpolation=cv2.INTER_AREA)
+        # Ranks know neither the curve nor, but for their sign, negatives.
+        shown = look_up(rank_curve(grid.plane), grid.plane)
         self.shrunk = SAMPLES * float(np.sqrt(self.cell.prod())) / _PLACES
         size = tuple(max(4, round(length / self.shrunk)) for length in shown.shape)
         shown = cv2.resize(shown, size[::-1], interpolation=cv2.INTER_AREA)
@@ -192,7 +210,6 @@ class _Field:
 def starts(
     grid: Grid,
     frames: Frames,
-    table: Plane,
     *,
     count: int,
     orientations: Sequence[Orientation] = ORIENTATIONS,
@@ -203,21 +220,20 @@ def starts(
     ----------
     grid, frames
         Record and copy.
-    table
-        (4096,), first guess of the curve, rising; negatives are told by their sign.
     count
         How many at most.
     orientations
         Which to try.
     """
-    field = _Field(grid, table)
-    still = np.zeros(2)
-    tried = [
-        (orientation, frames.matrix(orientation, linear, still))
-        for orientation in orientations
-        for linear in _linears(frames, orientation)
-    ]
-    scores = field.scores(np.stack([matrix for _, matrix in tried]))
+    field = _Field(grid)
+    turned, matrices = [], []
+    for orientation in orientations:
+        linears = np.stack(_linears(frames, orientation))
+        still = frames.matrix(orientation, np.eye(2), np.zeros(2))
+        turned += [orientation] * len(linears)
+        matrices.append(frames.matrices(orientation, linears, still[:, 2]))
+    tried = np.concatenate(matrices)
+    scores = field.scores(tried)
     corners = np.array([[-1, 1, -1, 1], [-1, -1, 1, 1], [0, 0, 0, 0]]) / 2.0
     corners[:2] *= np.array(grid.tiles[::-1])[:, None]
     corners[2] = 1
@@ -226,15 +242,14 @@ def starts(
     for place in np.argsort(-np.abs(scores), axis=None)[: 40 * count]:
         index, shift = divmod(int(place), scores.shape[1])
         moved = (field.shifts[shift][::-1] - _REACH) * field.cell
-        orientation, matrix = tried[index]
-        matrix = composed(matrix, np.column_stack([np.eye(2), moved]))
+        matrix = composed(tried[index], np.column_stack([np.eye(2), moved]))
         end = matrix @ corners
         away = _APART * SAMPLES * float(field.cell.mean())
         if any(np.sqrt(np.mean((end - other) ** 2) * 2) < away for other in ends):
             continue
         ends.append(end)
         found.append(
-            Start(matrix=matrix, orientation=orientation, score=float(scores[index, shift]))
+            Start(matrix=matrix, orientation=turned[index], score=float(scores[index, shift]))
         )
         if len(found) == count:
             break

@@ -105,6 +105,25 @@ def _whole_pixels(frames: Frames, orientation: Orientation, shift: Values) -> Va
     return np.asarray(odd - np.rint(odd - shift))
 
 
+def _nearest(change: Callable[[Values], Values], first: Values, information: Values) -> Values:
+    """Return the parameters of a kind that change least, by Gauss and Newton."""
+    z = first.copy()
+    for _ in range(_STEPS if z.size else 0):
+        here = change(z)
+        sizes = np.maximum(np.abs(z), 1.0) * _CHANGE
+        slopes = np.stack(
+            [
+                (change(z + size * unit) - here) / size
+                for size, unit in zip(sizes, np.eye(z.size), strict=True)
+            ],
+            axis=1,
+        )
+        normal = slopes.T @ information @ slopes
+        normal[np.diag_indices(z.size)] *= 1 + _TINY
+        z = z - np.linalg.solve(normal, slopes.T @ information @ here)
+    return z
+
+
 def simplest(
     frames: Frames, orientation: Orientation, matrix: Values, information: Values
 ) -> Motion:
@@ -120,42 +139,25 @@ def simplest(
         (6, 6), inverse of the covariance of small changes ahead of it.
     """
     half = max(frames.tiles) / 2
-    linear, shift = frames.motion(matrix, orientation)
     inverse = _inverse(matrix)
-    best: Motion | None = None
-    for name, first, build in _kinds(frames, orientation, linear, shift):
-        z = first.copy()
+    found = []
+    for name, first, build in _kinds(frames, orientation, *frames.motion(matrix, orientation)):
 
         def change(z: Values, build: Build = build) -> Values:
             return _difference(inverse, frames.matrix(orientation, *build(z)), half)
 
-        for _ in range(_STEPS if z.size else 0):
-            here = change(z)
-            sizes = np.maximum(np.abs(z), 1.0) * _CHANGE
-            slopes = np.stack(
-                [
-                    (change(z + size * unit) - here) / size
-                    for size, unit in zip(sizes, np.eye(z.size), strict=True)
-                ],
-                axis=1,
-            )
-            normal = slopes.T @ information @ slopes
-            normal[np.diag_indices(z.size)] *= 1 + _TINY
-            step = np.linalg.solve(normal, slopes.T @ information @ here)
-            z = z - step
+        z = _nearest(change, first, information)
         if name == "cropped":
             z = _whole_pixels(frames, orientation, z)
         left = change(z)
-        cost = float(left @ information @ left) + _PRICE * z.size
-        if best is None or cost < best.cost:
-            linear_, shift_ = build(z)
-            best = Motion(
+        linear, shift = build(z)
+        found.append(
+            Motion(
                 name=name,
-                linear=linear_,
-                shift=shift_,
-                matrix=frames.matrix(orientation, linear_, shift_),
-                cost=cost,
+                linear=linear,
+                shift=shift,
+                matrix=frames.matrix(orientation, linear, shift),
+                cost=float(left @ information @ left) + _PRICE * z.size,
             )
-    if best is None:
-        raise AssertionError("there is always the unmoved copy")
-    return best
+        )
+    return min(found, key=lambda motion: motion.cost)
