@@ -171,7 +171,8 @@ class _Field:
         rows, columns = (length + 2 * _REACH for length in self.shape)
         x = (np.arange(columns) - (columns - 1) / 2) * self.cell[0]
         y = (np.arange(rows) - (rows - 1) / 2) * self.cell[1]
-        self.places = np.stack([np.tile(x, rows), np.repeat(y, columns), np.ones(rows * columns)])
+        places = np.stack([np.tile(x, rows), np.repeat(y, columns), np.ones(rows * columns)])
+        self.places = places.astype(np.float32)
         self.shifts = np.array(list(product(range(2 * _REACH + 1), repeat=2)))
         laid = np.zeros((3, len(self.shifts), rows, columns), np.float32)
         for index, (top, left) in enumerate(self.shifts):
@@ -181,10 +182,10 @@ class _Field:
 
     def seen(self, matrices: Values) -> tuple[Plane, Plane]:
         """Return levels and whether they lie inside, at all cells: each (matrices, cells)."""
-        places = matrices @ self.places
+        places = matrices.astype(np.float32) @ self.places
         rows, columns = self.plane.shape
-        x = (places[:, 0] + 0.5) * self.ratio[0]
-        y = (places[:, 1] + 0.5) * self.ratio[1]
+        x = (places[:, 0] + np.float32(0.5)) * np.float32(self.ratio[0])
+        y = (places[:, 1] + np.float32(0.5)) * np.float32(self.ratio[1])
         inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
         column = np.clip(x, 0, columns - 1).astype(np.intp)
         row = np.clip(y, 0, rows - 1).astype(np.intp)

@@ -140,8 +140,11 @@ def simplest(
     """
     half = max(frames.tiles) / 2
     inverse = _inverse(matrix)
-    found = []
+    found: list[Motion] = []
     for name, first, build in _kinds(frames, orientation, *frames.motion(matrix, orientation)):
+        if any(motion.cost <= _PRICE * first.size for motion in found):
+            # Its price alone is more than a simpler one costs in all.
+            continue
 
         def change(z: Values, build: Build = build) -> Values:
             return _difference(inverse, frames.matrix(orientation, *build(z)), half)
