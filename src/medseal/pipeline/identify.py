@@ -9,7 +9,7 @@ from medseal.imaging import ImageDigests, MedicalImage, read_with_digests
 from medseal.imaging.files import read_file
 from medseal.pipeline.records import SealedRecord
 from medseal.pipeline.workspace import Workspace, record_id
-from medseal.protection.tamper import TamperReport, check
+from medseal.protection.tamper import found_share
 from medseal.protection.watermark import Extraction, extract
 from medseal.vault import ImageRecord, ReleaseRecord
 
@@ -100,23 +100,16 @@ def _by_tiles(workspace: Workspace, image: MedicalImage) -> Match | None:
     best_share = MIN_MATCHING_SHARE
     for record in _same_shape(workspace, image):
         sealed = load_record(workspace, record)
-        report = check(image, sealed.fingerprint, workspace.keys.fingerprint)
-        if report.outcome == "tampered" and matching_share(report) > best_share:
-            best_share = matching_share(report)
-            best = _matched(workspace, record, "tile-macs")
-        elif report.outcome in ("authentic", "transcoded"):
-            return _matched(workspace, record, "tile-macs")
+        share = found_share(image, sealed.fingerprint, workspace.keys.fingerprint)
+        if share > best_share:
+            best_share = share
+            best = Match(record=record, sealed=sealed, means="tile-macs")
     return best
 
 
 def _same_shape(workspace: Workspace, image: MedicalImage) -> Iterator[ImageRecord | ReleaseRecord]:
     key = workspace.keys.geometry_key(image)
     yield from workspace.catalogue.find("geometry_key", key, limit=MAX_GEOMETRY_CANDIDATES // 2)
-
-
-def matching_share(report: TamperReport) -> float:
-    """Return the share of an image outside the tampered regions, 0 to 1."""
-    return 1.0 - float(report.mask.mean())
 
 
 def image_id_of(workspace: Workspace, target: str) -> str:

@@ -1,22 +1,25 @@
 """Verify any copy: what it is, which record it belongs to, where it was changed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from medseal.errors import ConfigurationError
+import numpy as np
+from numpy.typing import NDArray
+
+from medseal.errors import CatalogueError, ConfigurationError
 from medseal.imaging import ImageDigests, MedicalImage, read_with_digests
 from medseal.imaging.files import read_file
 from medseal.ledger import Event, EventKind, Receipt, VerifyingKey
+from medseal.ledger import commit as commitment
 from medseal.ledger import verify as verify_receipt
 from medseal.pipeline.identify import Match, identify, load_record
 from medseal.pipeline.ledger import read_log_key, read_receipt
 from medseal.pipeline.records import leaf_digest
 from medseal.pipeline.workspace import Workspace
-from medseal.protection.tamper import Region, check
+from medseal.protection.tamper import FrameReport, MarkEvidence, Region, check
 from medseal.protection.watermark import Extraction
-from medseal.vault import ReleaseRecord
+from medseal.vault import ImageRecord, ReleaseRecord
 
 __all__ = ["Check", "Verdict", "VerifyReport", "verify"]
 
@@ -46,7 +49,8 @@ class Check:
     Attributes
     ----------
     name
-        ``receipt``, ``watermark``, ``ledger``, ``metadata``, or a tier of the tamper evidence.
+        ``receipt``, ``watermark``, ``ledger``, ``version``, ``metadata``, or a tier of the tamper
+        evidence.
     outcome
         ``pass``, ``fail`` or ``unknown``.
     detail
@@ -73,7 +77,11 @@ class VerifyReport:
     operations
         What was done to the copy, as far as it is known.
     regions
-        Changed rectangles in rows and columns of the copy.
+        Changed rectangles in rows and columns of the copy, with what shows each.
+    frames
+        What became of each frame of a copy with several that was compared frame by frame.
+    mask
+        (rows, columns) of the copy, True where it was altered in any frame; None without a record.
     image_id, release_id
         The record it belongs to, where one was found.
     receipt
@@ -85,6 +93,8 @@ class VerifyReport:
     checks: tuple[Check, ...]
     operations: tuple[str, ...] = ()
     regions: tuple[Region, ...] = ()
+    frames: tuple[FrameReport, ...] = ()
+    mask: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
     image_id: str | None = None
     release_id: str | None = None
     receipt: Path | None = None
@@ -143,14 +153,15 @@ def verify(
             raise ConfigurationError("give --receipt FILE and --log-key FILE, or a --workspace")
         return _by_receipt_alone(receipt, image, digests, evidence)
     # 3.
-    match = _match(workspace, image, digests, receipt, evidence)
+    match, mark = _match(workspace, image, digests, receipt, evidence)
     if match is None:
         evidence.add("record", "unknown", "no record in this workspace fits the file")
         return _finish(workspace, None, _report(Verdict.UNVERIFIABLE, 0.5, evidence))
     # 4.
     _check_ledger(workspace, match, evidence)
     # 5.
-    return _finish(workspace, match, _compare(workspace, image, digests, match, evidence))
+    report = _compare(workspace, image, digests, match, mark=mark, evidence=evidence)
+    return _finish(workspace, match, report)
 
 
 def _log_key(workspace: Workspace | None, log_key_file: Path | None) -> VerifyingKey:
@@ -205,15 +216,20 @@ def _match(
     digests: ImageDigests,
     receipt: Receipt | None,
     evidence: _Evidence,
-) -> Match | None:
+) -> tuple[Match | None, MarkEvidence | None]:
+    """Return the record of a file, and where its watermark is heard if it names that record."""
     if receipt is not None:
         subject = Event.parse(receipt.leaf).subject
         for record in workspace.catalogue.find("commitment", subject, limit=1):
-            return Match(record=record, sealed=load_record(workspace, record), means="receipt")
+            sealed = load_record(workspace, record)
+            return Match(record=record, sealed=sealed, means="receipt"), None
     match, mark = identify(workspace, image, digests)
     if mark is not None:
         _watermark_check(mark, evidence)
-    return match
+    if match is None or mark is None or mark.evidence is None or match.means != "watermark":
+        return match, None
+    heard = mark.evidence
+    return match, MarkEvidence(cells=heard.cells, placement=heard.placement)
 
 
 def _watermark_check(mark: Extraction, evidence: _Evidence) -> None:
@@ -227,7 +243,14 @@ def _watermark_check(mark: Extraction, evidence: _Evidence) -> None:
 
 
 def _check_ledger(workspace: Workspace, match: Match, evidence: _Evidence) -> None:
-    """Prove that the leaf of the record is in the log, under its signed head."""
+    """Prove that the leaf of the record is in the log, and that it speaks of this very record."""
+    sealed = match.sealed
+    opened = str(commitment(sealed.salt, sealed.digests.values, sealed.digests.dataset))
+    subject = Event.parse(match.record.leaf).subject
+    if {opened, match.record.commitment} != {subject}:
+        raise CatalogueError("catalogue: a record is not the one in the log; restore a backup")
+    if sealed.fingerprint.values != sealed.digests.values:
+        raise CatalogueError("catalogue: a fingerprint is that of another image; restore a backup")
     receipt = workspace.ledger.prove(leaf_digest(match.record.leaf))
     verify_receipt(receipt, workspace.ledger.vkey)
     evidence.add(
@@ -235,16 +258,38 @@ def _check_ledger(workspace: Workspace, match: Match, evidence: _Evidence) -> No
     )
 
 
+def _is_superseded(workspace: Workspace, match: Match, evidence: _Evidence) -> bool:
+    """Return whether other values were sealed later under the same SOP instance UID.
+
+    Then a copy with the older ones may be played back in place of the newer. Releases have UIDs of
+    their own, and each of them stays valid.
+    """
+    record = match.record
+    if not isinstance(record, ImageRecord) or record.instance_key is None:
+        return False
+    for other in workspace.catalogue.find("instance_key", record.instance_key, limit=1):
+        if not isinstance(other, ImageRecord) or other.values_key == record.values_key:
+            continue
+        newer, older = (workspace.ledger.prove(leaf_digest(o.leaf)).index for o in (other, record))
+        if newer > older:
+            detail = f"sealed again later with other values, as {other.image_id}, leaf {newer}"
+            evidence.add("version", "fail", f"{detail}: this is an older version, leaf {older}")
+            return True
+    return False
+
+
 def _compare(
     workspace: Workspace,
     image: MedicalImage,
     digests: ImageDigests,
     match: Match,
+    *,
+    mark: MarkEvidence | None,
     evidence: _Evidence,
 ) -> VerifyReport:
-    """Compare the copy with the record, by the exact tiers and by what the container states."""
+    """Compare the copy with the record: its values, what the container states, its version."""
     sealed = match.sealed
-    report = check(image, sealed.fingerprint, workspace.keys.fingerprint)
+    report = check(image, sealed.fingerprint, workspace.keys.fingerprint, mark=mark)
     for name, outcome, detail in report.checks:
         evidence.add(name, outcome, detail)
     verdict, operations = Verdict(report.outcome), report.operations
@@ -253,24 +298,22 @@ def _compare(
         before, after = sealed.digests.container, digests.container
         if before != after:
             verdict, operations = Verdict.TRANSCODED, (*operations, f"{before} to {after}")
-    return _report(verdict, report.score, evidence, operations=operations, regions=report.regions)
-
-
-def _report(
-    verdict: Verdict,
-    score: float,
-    evidence: _Evidence,
-    *,
-    operations: Sequence[str] = (),
-    regions: Sequence[Region] = (),
-) -> VerifyReport:
+    score = report.score
+    if verdict is not Verdict.TAMPERED and _is_superseded(workspace, match, evidence):
+        verdict, score = Verdict.UNVERIFIABLE, 0.5
     return VerifyReport(
         verdict=verdict,
         score=score,
         checks=tuple(evidence.checks),
-        operations=tuple(operations),
-        regions=tuple(regions),
+        operations=operations,
+        regions=report.regions,
+        frames=report.frames,
+        mask=report.mask,
     )
+
+
+def _report(verdict: Verdict, score: float, evidence: _Evidence) -> VerifyReport:
+    return VerifyReport(verdict=verdict, score=score, checks=tuple(evidence.checks))
 
 
 def _finish(workspace: Workspace, match: Match | None, report: VerifyReport) -> VerifyReport:
@@ -283,12 +326,8 @@ def _finish(workspace: Workspace, match: Match | None, report: VerifyReport) -> 
         details={"verdict": str(report.verdict)},
     )
     release_id = record.release_id if isinstance(record, ReleaseRecord) else None
-    return VerifyReport(
-        verdict=report.verdict,
-        score=report.score,
-        checks=report.checks,
-        operations=report.operations,
-        regions=report.regions,
+    return replace(
+        report,
         image_id=record.image_id if record is not None else None,
         release_id=release_id,
         receipt=receipt,

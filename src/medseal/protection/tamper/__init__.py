@@ -1,13 +1,15 @@
 """Tamper evidence: a keyed fingerprint, and where a copy differs from it."""
 
 from medseal.protection.tamper.compare import MODEL_ID, check
+from medseal.protection.tamper.exact import found_share
 from medseal.protection.tamper.fingerprint import (
     MAX_FINGERPRINT_BYTES,
     Fingerprint,
     fingerprint,
 )
 from medseal.protection.tamper.keys import KEY_BYTES, SIGNER_BYTES, signer_of
-from medseal.protection.tamper.report import Region, TamperReport
+from medseal.protection.tamper.mark import MarkEvidence
+from medseal.protection.tamper.report import FrameReport, Region, TamperReport
 
 __all__ = [
     "KEY_BYTES",
@@ -15,9 +17,12 @@ __all__ = [
     "MODEL_ID",
     "SIGNER_BYTES",
     "Fingerprint",
+    "FrameReport",
+    "MarkEvidence",
     "Region",
     "TamperReport",
     "check",
     "fingerprint",
+    "found_share",
     "signer_of",
 ]

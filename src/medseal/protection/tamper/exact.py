@@ -15,7 +15,7 @@ from medseal.protection.tamper.frames import UNKNOWN, Alignment, Tiles, align
 from medseal.protection.tamper.orientation import ORIENTATIONS, Orientation
 from medseal.protection.tamper.readings import Reading, mapped_readings, plain_reading
 
-__all__ = ["Found", "Upright", "digest_of", "find", "uprights_of"]
+__all__ = ["Found", "Upright", "digest_of", "find", "found_share", "uprights_of"]
 
 # Frames and rows of tiles by which an orientation is judged before all tiles are compared, frames
 # that are looked at for that, and the share of a sample that must be equal.
@@ -238,3 +238,18 @@ def find(image: MedicalImage, record: Fingerprint, key: bytes) -> Found | None:
             break
     needed = min(_LEAST_EQUAL, int(np.count_nonzero(known.basis)))
     return best if best is not None and best.untouched >= needed else None
+
+
+def found_share(image: MedicalImage, record: Fingerprint, key: bytes) -> float:
+    """Return the share of a record's textured tiles that a copy holds unchanged, 0 to 1.
+
+    Exact and cheap: it leads from a copy to its record, and says nothing about processed copies.
+
+    Raises
+    ------
+    FingerprintError
+        The record is damaged or was made with another key.
+    """
+    record.authenticate(key)
+    found = find(image, record, key)
+    return 0.0 if found is None else found.untouched_share
