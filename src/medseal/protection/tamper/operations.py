@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from medseal.protection.tamper.canonical import Plane
 from medseal.protection.tamper.registration import Registration
 
 __all__ = ["operations_of"]
@@ -11,10 +12,9 @@ _LEAST_DEGREES = 0.15
 _LEAST_SCALE = 0.004
 _LEAST_CUT = 0.01
 _LEAST_CURVE = 2.5
-_ENTRIES = 256
-_WHITE = 255.0
-# Mean square of what quantisation alone leaves of a step, and how much more shows other values.
-_QUANTISED, _MORE = 1 / 12, 0.02
+# What quantisation alone leaves, the mean of x * x / (x * x + 1 / 2) over a step, and how much
+# more shows that values are others.
+_QUANTISED, _MORE = 0.130, 0.012
 
 
 def _geometry(registration: Registration) -> list[str]:
@@ -31,32 +31,30 @@ def _geometry(registration: Registration) -> list[str]:
     return names
 
 
-def _grey_values(registration: Registration) -> list[str]:
+def _grey_values(registration: Registration, plane: Plane) -> list[str]:
     curve = registration.curve
     if not curve.rising:
         return ["shown as a negative"]
-    levels = np.linspace(0, _WHITE, _ENTRIES, dtype=np.float32)
-    used = ~curve.clipped(levels)
-    if not used.any():
-        return []
-    change = curve.apply(levels)[used] - levels[used]
-    if float(np.sqrt(np.mean(change**2))) < _LEAST_CURVE:
+    levels = plane[~curve.clipped(plane)]
+    if not levels.size or float(np.abs(curve.apply(levels) - levels).mean()) < _LEAST_CURVE:
         return []
     lost = curve.clipped_low is not None or curve.clipped_high is not None
     return ["window or contrast changed, extremes clipped" if lost else "grey values changed"]
 
 
-def operations_of(registration: Registration, energy: float) -> tuple[str, ...]:
+def operations_of(registration: Registration, plane: Plane, energy: float) -> tuple[str, ...]:
     """Return what was done, geometry first.
 
     Parameters
     ----------
     registration
         Of the copy.
+    plane
+        (rows, columns), brightness of the copy.
     energy
-        Median square of the differences of features, in steps: 1 / 12 for equal values.
+        Median over the tiles of how much their mixtures differ, see `reference.codes.saturated`.
     """
-    names = [*_geometry(registration), *_grey_values(registration)]
+    names = [*_geometry(registration), *_grey_values(registration, plane)]
     if energy > _QUANTISED + _MORE:
         names.append("re-encoded with losses, filtered or noisy")
     return tuple(names)

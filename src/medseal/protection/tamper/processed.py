@@ -137,13 +137,12 @@ def _found(
     chances = np.where(hidden < _HALF, 1 / (1 + np.exp(-places)), 0)
     score_map = _on_copy(chances.astype(np.float32), registration, (plane.shape[0], plane.shape[1]))
     quiet = (tiles < 0) & (outside < _HALF)
+    typical = float(np.median(energy[quiet if quiet.any() else ...]))
     return Finding(
         logit=networks.calibrated(_image_logit(tiles, outside)),
         score_map=score_map,
         mask=score_map >= networks.place_threshold,
-        operations=operations_of(
-            registration, float(np.median(energy[quiet if quiet.any() else ...]))
-        ),
+        operations=operations_of(registration, plane, typical),
         correlation=registration.correlation,
         model_id=networks.model_id,
     )

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.imaging import MedicalImage
-from medseal.protection.tamper.canonical import Plane
 from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
 from medseal.protection.tamper.processed import Finding, Unreadable, findings
@@ -181,9 +180,7 @@ def _undecided(
     )
 
 
-def refined(
-    mask: Flags, image: MedicalImage, fingerprint: Fingerprint, key: bytes
-) -> tuple[Flags, Plane | None]:
+def refined(mask: Flags, image: MedicalImage, fingerprint: Fingerprint, key: bytes) -> Flags:
     """Return the changed tiles of a copy of one frame, narrowed to the places that changed.
 
     What tiles are changed is certain; where in them is the network's opinion. A part in which it
@@ -197,17 +194,12 @@ def refined(
         The copy, otherwise equal to its record.
     fingerprint, key
         The record, authenticated, and its key.
-
-    Returns
-    -------
-    tuple
-        The narrowed mask, and the map of chances where one was made.
     """
     if image.frames != 1 or not fingerprint.robust:
-        return mask, None
+        return mask
     found = findings(image, fingerprint, key)
     if isinstance(found, Unreadable) or not isinstance(found[0], Finding):
-        return mask, None
+        return mask
     scores = found[0].score_map
     narrowed = np.zeros_like(mask)
     for top, left, bottom, right in parts_of(mask):
@@ -216,4 +208,4 @@ def refined(
         surest = float((scores[box] * inside).max())
         seen = surest >= _LEAST_SUREST
         narrowed[box] |= inside & (scores[box] >= _OF_SUREST * surest) if seen else inside
-    return narrowed, scores
+    return narrowed
