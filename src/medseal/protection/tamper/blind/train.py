@@ -316,7 +316,9 @@ def train_blind(config_path: Path, *, data_dir: Path, output_dir: Path) -> Train
         metrics={"part": "validation"} | evaluation,
     )
     weights.save(output_dir, card=card, tensors=tensors | calibration.tensors())
-    return TrainedBlind(folder=output_dir / config.id, run_folder=run_folder, evaluation=evaluation)
+    # The tables by family, modality and handling are on the card.
+    totals = {name: one for name, one in evaluation.items() if not isinstance(one, Mapping)}
+    return TrainedBlind(folder=output_dir / config.id, run_folder=run_folder, evaluation=totals)
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
