@@ -121,6 +121,36 @@ def test_a_watermark_is_trained_by_the_same_command(
     assert 0 <= found["evaluation"]["coded_bits_right"] <= 1
 
 
+BLIND = """
+id = "tiny-blind"
+version = "1"
+task = "tamper-blind"
+modality = "any"
+method = "tamper-blind"
+limits = "trained on generated images for one step"
+[network]
+channels = [4, 4, 4, 4]
+blocks = [0, 0, 0, 0]
+[train]
+steps = 1
+tile_sides = [64]
+pairs = 2
+bfloat16 = false
+"""
+
+
+def test_a_blind_detector_is_trained_by_the_same_command(
+    medseal: Callable[..., Any], covers: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text(BLIND)
+    command = ("train", tmp_path / "config.toml", "--data", covers, "--output", tmp_path / "out")
+    done = medseal(*command)
+    assert done.code == 0, done.err
+    assert "step 1 of 1" in done.err
+    assert done.out.startswith(f"{tmp_path / 'out' / 'tiny-blind'}: weights and card")
+    assert "auroc" in done.out
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
