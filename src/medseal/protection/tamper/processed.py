@@ -44,8 +44,9 @@ __all__ = [
 _SHARPNESS = 4.0
 _UNSEEN_LOGIT = -20.0
 _HALF = 0.5
-# Tile means of another image hardly correlate; of the same one they do, whatever was done to it.
-_LEAST_CORRELATION = 0.6
+# Share of the record's tile means that a copy of the same image explains, forged or not, is at least
+# .93; another image of the kind explains .80 at most, on training images.
+_LEAST_EXPLAINED = 0.86
 _LEAST_OVERLAP = 0.4
 
 Flags = NDArray[np.bool_]
@@ -65,8 +66,6 @@ class Finding:
         (rows, columns) of the copy.
     operations
         What honest handling did, as far as it is seen.
-    correlation
-        Of the tile means with the record's.
     model_id
         What judged.
     """
@@ -75,7 +74,6 @@ class Finding:
     score_map: Plane
     mask: Flags
     operations: tuple[str, ...]
-    correlation: float
     model_id: str
 
 
@@ -143,7 +141,6 @@ def _found(
         score_map=score_map,
         mask=score_map >= networks.place_threshold,
         operations=operations_of(registration, plane, typical),
-        correlation=registration.correlation,
         model_id=networks.model_id,
     )
 
@@ -174,9 +171,9 @@ def frame_finding(
     )
     if registration is None:
         return Unreadable(reason="the copy could not be laid on the record")
-    if registration.correlation < _LEAST_CORRELATION:
-        detail = f"{registration.correlation:.2f}"
-        return Unreadable(reason=f"another image, or too degraded (correlation {detail})")
+    if registration.explained < _LEAST_EXPLAINED:
+        detail = f"{100 * registration.explained:.0f} % of the record explained"
+        return Unreadable(reason=f"another image, or too degraded ({detail})")
     if registration.overlap < _LEAST_OVERLAP:
         return Unreadable(reason="the copy shows too little of the record")
     return _found(networks, plane, registration, record, read)
