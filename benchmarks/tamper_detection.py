@@ -23,7 +23,8 @@ from typing import Any
 from benchmarks.report import arguments, write_result
 from benchmarks.tamper_blind_tables import blind_tables
 from benchmarks.tamper_calibration import calibration
-from benchmarks.tamper_costs import bad_inputs, costs, record_sizes
+from benchmarks.tamper_cases import bad_inputs, frame_cases
+from benchmarks.tamper_costs import costs, record_sizes
 from benchmarks.tamper_methods import detectors
 from benchmarks.tamper_page import page_lines
 from benchmarks.tamper_plots import draw, examples
@@ -37,7 +38,16 @@ from medseal.protection.tamper.reference.images import is_calibration
 __all__ = ["PARTS", "main", "page_lines"]
 
 # The last one is run by its name only: it fixes thresholds and belongs to no result.
-PARTS = ("trials", "native", "costs", "record_bytes", "bad_inputs", "examples", "calibration")
+PARTS = (
+    "trials",
+    "native",
+    "costs",
+    "record_bytes",
+    "bad_inputs",
+    "frames",
+    "examples",
+    "calibration",
+)
 IMAGES, QUICK_IMAGES = 6, 1
 ROUNDS, CHAINS = 1, 1
 NATIVE_IMAGES, NATIVE_ROUNDS, NATIVE_CHAINS = 3, 1, 1
@@ -186,6 +196,7 @@ def _measured(chosen: Any, work: Path) -> Iterator[tuple[str, Any]]:
         "costs": lambda: costs(sides, repeats),
         "record_bytes": record_sizes,
         "bad_inputs": bad_inputs,
+        "frames": frame_cases,
         "examples": lambda: _examples(chosen),
     }
     for name, measure in parts.items():

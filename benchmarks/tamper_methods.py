@@ -61,6 +61,8 @@ class Answer:
         The detector's own word.
     mask
         (rows, columns) of the copy, or None.
+    operations
+        What it names as done to the copy.
     """
 
     score: float
@@ -68,6 +70,7 @@ class Answer:
     is_abstention: bool = False
     outcome: str = ""
     mask: Flags | None = None
+    operations: tuple[str, ...] = ()
 
 
 class Detector(Protocol):
@@ -96,6 +99,7 @@ def answer_of(report: TamperReport) -> Answer:
         is_abstention=report.outcome == "unverifiable",
         outcome=report.outcome,
         mask=report.mask,
+        operations=report.operations,
     )
 
 
@@ -234,6 +238,8 @@ def answered(
         "outcome": answer.outcome,
         "seconds": round(seconds, 5),
     }
+    if answer.operations:
+        kept["operations"] = list(answer.operations)
     if answer.mask is not None and truth.any():
         found = overlap(truth, answer.mask)
         kept |= {"f1": round(found.f1, 5), "iou": round(found.iou, 5)}

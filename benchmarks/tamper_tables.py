@@ -49,6 +49,17 @@ PAPER: Mapping[str, float] = {
     "seconds": 0.3,
 }
 _LEAST_EXTENT, _LEAST_CONTRAST = 8, 0.2
+# Beginning of the name of a handling, and a word that names it in a report.
+_WORDS: Mapping[str, str] = {
+    "rotation": "rotated",
+    "scale": "scaled",
+    "crop": "cut",
+    "gamma": "grey values",
+    "contrast": "grey values",
+    "brightness": "grey values",
+    "JPEG": "re-encoded",
+    "noise": "noisy",
+}
 
 Row = Mapping[str, Any]
 Chosen = Callable[[Row], bool]
@@ -278,6 +289,17 @@ def _handling_table(rows: Sequence[Row], method: str) -> dict[str, Any]:
     }
 
 
+def _operations(rows: Sequence[Row], method: str) -> dict[str, Any]:
+    """Return of how many benign copies that are called processed the report names what was done."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        answer = row["methods"].get(method, {})
+        start = next((start for start in _WORDS if row["handling"].startswith(start)), None)
+        if is_benign(row) and start and answer.get("outcome") == "processed":
+            found[start].append(_WORDS[start] in "; ".join(answer.get("operations", ())))
+    return {start: {"copies": len(each), "named": sum(each)} for start, each in found.items()}
+
+
 def _modality_table(rows: Sequence[Row], method: str) -> dict[str, Any]:
     named = [{**row, "place": f"{row['modality']} ({row['folder']})"} for row in rows]
     return {
@@ -353,6 +375,7 @@ def tables(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
         "by_family": _family_table(rows, own),
         "by_modality": _modality_table(rows, own),
         "benign_by_handling": _handling_table(rows, own),
+        "operations": _operations(rows, own),
         "beyond": {
             "benign_by_handling": _handling_table(beyond, own),
             "by_family": _family_table(beyond, own),

@@ -1,16 +1,6 @@
 import json
 
-from benchmarks.tamper_costs import bad_inputs, costs, main, measure, record_sizes
-
-
-def test_bad_input_is_never_called_authentic():
-    found = bad_inputs()
-    assert found["wrong"] == []
-    outcomes = found["outcomes"]
-    assert outcomes["no record"] == "unverifiable"
-    assert outcomes["record cut"] == outcomes["key of another hospital"] == "FingerprintError"
-    assert outcomes["12 bits: one value changed by the least step"] == "tampered"
-    assert all(outcomes[name] == "authentic" for name in outcomes if name.endswith(": unchanged"))
+from benchmarks.tamper_costs import costs, main, measure, record_sizes
 
 
 def test_times_are_measured_by_what_decides(capsys):

@@ -93,6 +93,14 @@ def test_an_abstention_counts_as_a_miss_and_apart():
     assert TABLE["outcomes"]["edit, lossy"] == {"tampered": 19, "unverifiable": 1}
 
 
+def test_operations_that_a_report_names_are_counted():
+    clean = answer(False) | {"operations": ["re-encoded with losses"]}
+    told = row(0, "JPEG 70", methods={"medseal": clean})
+    silent = row(1, "JPEG 70", methods={"medseal": answer(False)})
+    found = tables([told, silent], ["medseal"])["operations"]
+    assert found == {"JPEG": {"copies": 2, "named": 1}}
+
+
 def test_what_goes_beyond_is_in_no_table_but_its_own():
     assert TABLE["about"]["benign"] == 20
     assert TABLE["overall"]["medseal"]["benign_flagged"]["estimate"] == 0
