@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from medseal.errors import WeightsError
-from medseal.protection.tamper.blind.calibration import PREFIX, Calibration, calibration_of
+from medseal.protection.tamper.blind.calibration import (
+    PREFIX,
+    Calibration,
+    calibration_of,
+    evened,
+)
 from medseal.protection.tamper.blind.scan import Scan
 
 
@@ -41,9 +46,11 @@ def test_the_same_score_says_less_among_many_tiles():
 
 
 def test_distance_is_counted_from_the_centre():
-    one = calibration()
-    assert one.distance(np.array([1, 2], np.float32)) == 0
-    assert one.distance(np.array([4, 6], np.float32)) == pytest.approx(np.sqrt(12.5))
+    centre = np.array([1, 2], np.float32)
+    one = calibration(centre=evened(centre))
+    assert one.distance(centre) == 0
+    far = np.exp(evened(centre) + np.array([3, 4])) - 0.02
+    assert one.distance(far.astype(np.float32)) == pytest.approx(np.sqrt(12.5), rel=1e-4)
 
 
 def test_the_mask_begins_at_its_threshold():

@@ -42,11 +42,27 @@ def test_tiles_begin_where_blocks_of_jpeg_do():
     starts = []
 
     def listen(plane):
-        starts.append(int(plane[0, 0]))
+        starts.append(int(plane[0].min()))
         return look(plane)
 
     marked[0] = np.arange(700)
     scanned(marked, listen)
+    # Each tile is looked at twice.
+    assert starts[::2] == starts[1::2]
     assert starts[0] == 0
     assert starts[-1] == 700 - TILE_SIDE
-    assert all(start % 8 == 0 for start in starts[:-1])
+    assert all(start % 8 == 0 for start in starts[:-2])
+
+
+def test_a_mirrored_image_gives_the_same_map_mirrored():
+    def one_sided(plane):
+        tile = look(plane)
+        shifted = np.roll(tile.forged, 1, axis=1)
+        return Tile(
+            forged=shifted, trusted=shifted, score=float(plane[0, 0]), features=tile.features
+        )
+
+    plane = np.random.default_rng(1).uniform(0, 255, (64, 96)).astype(np.float32)
+    seen, mirrored = scanned(plane, one_sided), scanned(plane[:, ::-1].copy(), one_sided)
+    assert np.allclose(seen.forged, mirrored.forged[:, ::-1])
+    assert seen.score == mirrored.score

@@ -1,14 +1,14 @@
 """Fix thresholds on validation images, and state how good the detector is there."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medseal.errors import InputError
 from medseal.metrics.ranking import auroc
-from medseal.protection.tamper.blind.calibration import Calibration
+from medseal.protection.tamper.blind.calibration import Calibration, evened
 from medseal.protection.tamper.blind.handling import random_handling
 from medseal.protection.tamper.blind.plane import Plane
 from medseal.protection.tamper.blind.samples import FAMILIES, Picture, Pictures, Recipe, forge
@@ -36,7 +36,7 @@ _MOST_SIDE = 1024
 # Of the distances of validation images from the training images, where the threshold is put.
 _KNOWN_SHARE = 0.995
 # Of the variance of the features, added to each direction that hardly varies.
-_SHRINKAGE, _LEAST_VARIANCE = 0.05, 1e-9
+_SHRINKAGE, _LEAST_VARIANCE = 5e-4, 1e-9
 # Log-odds among which the threshold of the mask is chosen.
 _MAP_THRESHOLDS = np.arange(-4.0, 4.01, 0.25, dtype=np.float32)
 _NEWTON_STEPS, _RIDGE = 30, 1e-3
@@ -221,19 +221,20 @@ def calibrated(seen: Sequence[Seen], known: NDArray[np.float32]) -> Calibration:
     probabilities = 1 / (1 + np.exp(-odds))
     clean = probabilities[labels == 0]
     threshold = float(np.quantile(clean, 1 - FALSE_ALARM_RATE, method="higher"))
-    centre, whitening = _whitening(known)
-    away = [float(np.sqrt(np.mean(((one.features - centre) @ whitening) ** 2))) for one in seen]
-    return Calibration(
+    centre, whitening = _whitening(evened(known))
+    calibration = Calibration(
         slope=float(slope),
         tiles_slope=float(tiles_slope),
         offset=float(offset),
         threshold=threshold,
         false_alarm_rate=float(np.mean(clean >= threshold)),
         map_threshold=float(_MAP_THRESHOLDS[np.argmax(_overlaps(seen).mean(axis=0))]),
-        most_distance=float(np.quantile(away, _KNOWN_SHARE)),
+        most_distance=0.0,
         centre=centre,
         whitening=whitening,
     )
+    away = [calibration.distance(one.features) for one in seen]
+    return replace(calibration, most_distance=float(np.quantile(away, _KNOWN_SHARE)))
 
 
 def _scores(seen: Iterable[Seen]) -> Floats:

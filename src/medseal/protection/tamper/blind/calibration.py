@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medseal.errors import WeightsError
 from medseal.protection.tamper.blind.scan import Scan
 
-__all__ = ["PREFIX", "Calibration", "calibration_of"]
+__all__ = ["PREFIX", "Calibration", "calibration_of", "evened"]
 
 PREFIX = "calibration."
 """Of the names of its tensors beside those of the network."""
@@ -25,8 +25,15 @@ _NUMBERS = (
     "most_distance",
 )
 _MOST_EXPONENT = 60.0
+# Added to a feature before its logarithm: below it differences say nothing.
+_LEAST_FEATURE = 0.02
 
 Tensors = Mapping[str, NDArray[Any]]
+
+
+def evened(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return logarithms of features, which are means of what is never negative."""
+    return np.asarray(np.log(np.maximum(features, 0) + _LEAST_FEATURE), np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +52,7 @@ class Calibration:
     map_threshold
         Log-odds from which a place belongs to the mask.
     centre, whitening
-        (C,) and (C, C): features, less the centre, times the whitening have unit variance.
+        (C,) and (C, C): `evened` features, less the centre, times the whitening have unit variance.
     most_distance
         From the centre, of images that the network knows.
     """
@@ -72,7 +79,7 @@ class Calibration:
 
     def distance(self, features: NDArray[np.float32]) -> float:
         """Return the Mahalanobis distance of features from those of the training images."""
-        away = (features - self.centre) @ self.whitening
+        away = (evened(features) - self.centre) @ self.whitening
         return float(np.sqrt(np.mean(away**2)))
 
     def mask(self, scan: Scan) -> NDArray[np.bool_]:

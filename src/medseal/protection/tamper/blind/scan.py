@@ -69,6 +69,17 @@ def _filled(plane: Plane) -> Plane:
     return np.ascontiguousarray(np.pad(plane, missing, mode="symmetric"))
 
 
+def _both_ways(plane: Plane, look: Callable[[Plane], Tile]) -> Tile:
+    """Return the mean of what a network finds in a tile and in its mirror image."""
+    seen, mirrored = look(plane), look(np.ascontiguousarray(plane[:, ::-1]))
+    return Tile(
+        forged=(seen.forged + mirrored.forged[:, ::-1]) / 2,
+        trusted=(seen.trusted + mirrored.trusted[:, ::-1]) / 2,
+        score=(seen.score + mirrored.score) / 2,
+        features=(seen.features + mirrored.features) / 2,
+    )
+
+
 def scanned(plane: Plane, look: Callable[[Plane], Tile]) -> Scan:
     """Return what a network finds in a plane; memory beyond the maps is bounded by one tile.
 
@@ -77,7 +88,8 @@ def scanned(plane: Plane, look: Callable[[Plane], Tile]) -> Scan:
     plane
         (rows, columns) levels, float32.
     look
-        Takes a plane with sides that are multiples of 16 from 64 to `TILE_SIDE`.
+        Takes a plane with sides that are multiples of 16 from 64 to `TILE_SIDE`; it is asked twice
+        for each tile, once for its mirror image.
     """
     rows, columns = plane.shape
     forged, trusted = np.zeros_like(plane), np.zeros_like(plane)
@@ -87,7 +99,7 @@ def scanned(plane: Plane, look: Callable[[Plane], Tile]) -> Scan:
     for top, left in product(_starts(rows), _starts(columns)):
         inside = slice(top, top + TILE_SIDE), slice(left, left + TILE_SIDE)
         part = plane[inside]
-        found = look(_filled(part))
+        found = _both_ways(_filled(part), look)
         kept = slice(part.shape[0]), slice(part.shape[1])
         forged[inside] += found.forged[kept]
         trusted[inside] += found.trusted[kept]
