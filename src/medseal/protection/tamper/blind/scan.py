@@ -72,11 +72,12 @@ def _filled(plane: Plane) -> Plane:
 def _both_ways(plane: Plane, look: Callable[[Plane], Tile]) -> Tile:
     """Return the mean of what a network finds in a tile and in its mirror image."""
     seen, mirrored = look(plane), look(np.ascontiguousarray(plane[:, ::-1]))
+    half = np.float32(0.5)
     return Tile(
-        forged=(seen.forged + mirrored.forged[:, ::-1]) / 2,
-        trusted=(seen.trusted + mirrored.trusted[:, ::-1]) / 2,
+        forged=np.asarray(half * (seen.forged + mirrored.forged[:, ::-1]), np.float32),
+        trusted=np.asarray(half * (seen.trusted + mirrored.trusted[:, ::-1]), np.float32),
         score=(seen.score + mirrored.score) / 2,
-        features=(seen.features + mirrored.features) / 2,
+        features=np.asarray(half * (seen.features + mirrored.features), np.float32),
     )
 
 
