@@ -214,7 +214,9 @@ def test_tampered_is_1_and_unverifiable_is_3(medseal: Run, image_id: str, ct_fil
     dataset.save_as("forged.dcm")
     forged = medseal("verify", "forged.dcm", "--json")
     assert (forged.code, forged.json[0]["verdict"]) == (1, "tampered")
-    assert {"row", "column", "height", "width", "score"} == set(forged.json[0]["regions"][0])
+    region = forged.json[0]["regions"][0]
+    assert {"row", "column", "height", "width", "score", "evidence"} == set(region)
+    assert region["evidence"] == "tile MACs"
     stranger = medseal("verify", ct_file.with_name("MR_small.dcm"), "--json")
     assert (stranger.code, stranger.json[0]["verdict"]) == (3, "unverifiable")
 
@@ -305,10 +307,15 @@ def test_watermark_and_tamper_on_plain_files(medseal: Run, ct_file: Path) -> Non
     assert medseal(*embed).code == 0
     assert medseal("watermark", "extract", "m.dcm", *key, "--json").json[0]["payload"] == payload
     assert medseal("watermark", "extract", ct_file, *key).code == 3
-    assert medseal("tamper", "fingerprint", ct_file, "--output", "f", *key).code == 0
+    [made] = medseal("tamper", "fingerprint", ct_file, "--output", "f", *key, "--json").json
     check = ("tamper", "check", "--fingerprint", "f", *key)
     assert medseal(*check, ct_file).code == 0
     assert medseal(*check, "m.dcm").code != 0
+    public = ("tamper", "check", "--fingerprint", "f", "--signer")
+    assert medseal(*public, made["signer"], ct_file).code == 0
+    assert medseal(*public, made["signer"], "m.dcm").code == 3
+    assert "another key" in medseal(*public, "00" * 32, ct_file).err
+    assert "64 hexadecimal digits" in medseal(*public, "zz", ct_file).err
     Path("f").write_bytes(b"no fingerprint")
     assert is_one_line(medseal(*check, ct_file).err)
 

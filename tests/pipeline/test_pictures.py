@@ -70,6 +70,32 @@ def test_a_region_is_framed_where_it_is() -> None:
     assert (plain[:, :, 0] == plain[:, :, 2]).all()
 
 
+def test_a_mask_is_drawn_as_its_contour() -> None:
+    image = grey(np.full((100, 100), 128) + np.eye(100))
+    mask = np.zeros((100, 100), np.bool_)
+    mask[20:50, 40:60] = True
+    drawn = np.asarray(with_regions(image, [], mask=mask, side=100)).astype(int)
+    coloured = drawn[:, :, 0] - drawn[:, :, 2] > 100
+    assert coloured[20, 40:60].all()
+    assert coloured[20:50, 59].all()
+    assert not coloured[21:49, 41:59].any()
+    assert not coloured[:19].any()
+
+
+def test_the_most_changed_frame_is_shown_with_its_own_regions() -> None:
+    image = grey(np.zeros((100, 100)))
+    values = np.zeros((3, 100, 100, 1), image.stored_values.dtype)
+    values[2] = 200
+    series = image.with_stored_values(values)
+    small = Region(row=80, column=80, height=9, width=9, score=1.0, frame=1)
+    large = Region(row=20, column=40, height=30, width=20, score=1.0, frame=2)
+    drawn = np.asarray(with_regions(series, [small, large], side=100)).astype(int)
+    assert drawn[0, 0, 2] == 200
+    coloured = drawn[:, :, 0] - drawn[:, :, 2] > 50
+    assert coloured[10:60, 30:70].any()
+    assert not coloured[70:, 70:].any()
+
+
 def test_a_strip_has_one_panel_to_a_picture(ramp: MedicalImage) -> None:
     panel = Picture(image=shown(ramp), caption="one\ntwo", alternative="a ramp")
     one, three = (Image.open(io.BytesIO(strip([panel] * count))) for count in (1, 3))

@@ -1,5 +1,7 @@
 """Verification: authentic, transcoded, tampered with regions, unverifiable; never a wrong yes."""
 
+import dataclasses
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +11,10 @@ import pydicom
 import pytest
 from PIL import Image
 
-from medseal.errors import ConfigurationError, LedgerError
+from medseal.errors import CatalogueError, ConfigurationError, LedgerError
 from medseal.imaging import MedicalImage, display_values, read, write
+from medseal.ledger import Event, Receipt
+from medseal.pipeline.identify import load_record
 from medseal.pipeline.release import ReleaseOutcome, ReleaseRequest, release
 from medseal.pipeline.seal import seal
 from medseal.pipeline.verify import Verdict, VerifyReport, verify
@@ -190,6 +194,104 @@ def test_without_workspace_a_receipt_is_needed(mr_file: Path) -> None:
 def test_a_verdict_has_no_truth_value() -> None:
     with pytest.raises(TypeError, match="no truth value"):
         bool(Verdict.TAMPERED)
+
+
+def series(path: Path, frames: list[int]) -> Path:
+    generator = np.random.default_rng(8)
+    values = generator.integers(0, 4000, (6, 64, 72, 1)).astype(np.uint16)[frames]
+    image = MedicalImage(
+        stored_values=values,
+        bits_stored=12,
+        is_signed=False,
+        photometric_interpretation="MONOCHROME2",
+        source_format="png",
+        decoder="generated",
+    )
+    write(image, path)
+    return path
+
+
+def test_frames_out_of_order_are_named(workspace: Workspace, tmp_path: Path) -> None:
+    original = series(tmp_path / "series.tiff", list(range(6)))
+    [outcome] = seal(workspace, [original])
+    copy = series(tmp_path / "copy.tiff", [0, 1, 3, 2, 4, 5])
+    report = verify(copy, workspace=workspace)
+    assert report.verdict == Verdict.TAMPERED
+    assert report.image_id == outcome.image_id
+    assert report.operations == ("frames 2 and 3 exchanged",)
+    assert [frame.original for frame in report.frames] == [0, 1, 3, 2, 4, 5]
+    assert check_of(report, "frames") == "fail"
+
+
+def test_a_dropped_frame_is_named(workspace: Workspace, tmp_path: Path) -> None:
+    original = series(tmp_path / "series.tiff", list(range(6)))
+    [outcome] = seal(workspace, [original])
+    copy = series(tmp_path / "copy.tiff", [0, 1, 2, 3, 5])
+    report = verify(copy, workspace=workspace, receipt_file=outcome.receipt)
+    assert report.verdict == Verdict.TAMPERED
+    assert report.operations == ("frame 4 dropped",)
+
+
+def test_regions_say_what_shows_them(sealed: Sealed, tmp_path: Path) -> None:
+    def lesion(values: np.ndarray) -> None:
+        values[0, 120:140, 130:150, 0] = 3000
+
+    report = verify(
+        changed(sealed.release.file, lesion, tmp_path / "copy.dcm"), workspace=sealed.workspace
+    )
+    assert {region.evidence for region in report.regions} == {"tile MACs"}
+    assert report.mask is not None
+    assert report.mask[120:140, 130:150].any()
+
+
+def test_an_older_version_is_not_authentic(sealed: Sealed, tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(sealed.file)
+    values = dataset.pixel_array.copy()
+    values[50:60, 50:60] = 0
+    dataset.PixelData = values.tobytes()
+    newer = tmp_path / "newer.dcm"
+    dataset.save_as(newer)
+    list(seal(sealed.workspace, [newer]))
+    assert verify(newer, workspace=sealed.workspace).verdict == Verdict.AUTHENTIC
+    for receipt in (None, sealed.receipt):
+        report = verify(sealed.file, workspace=sealed.workspace, receipt_file=receipt)
+        assert report.verdict == Verdict.UNVERIFIABLE
+        assert report.image_id == sealed.image_id
+        assert check_of(report, "version") == "fail"
+    # A release has a UID of its own and stays what it is.
+    assert verify(sealed.release.file, workspace=sealed.workspace).verdict == Verdict.AUTHENTIC
+
+
+def test_a_record_put_in_place_of_another_is_an_error(
+    sealed: Sealed, tmp_path: Path, write_mr: Callable[..., Path]
+) -> None:
+    """Another patient's fingerprint beside this image: the log knows what was committed."""
+    other_file = write_mr(tmp_path / "other.dcm", seed=4)
+    [other] = seal(sealed.workspace, [other_file])
+    catalogue, owner = sealed.workspace.catalogue, sealed.workspace.identity
+    (mine,) = catalogue.find("commitment", receipt_subject(sealed.receipt))
+    assert other.receipt is not None
+    (theirs,) = catalogue.find("commitment", receipt_subject(other.receipt))
+    stolen = load_record(sealed.workspace, theirs)
+    for forged in (
+        dataclasses.replace(stolen, subject=sealed.image_id),
+        dataclasses.replace(load_record(sealed.workspace, mine), fingerprint=stolen.fingerprint),
+    ):
+        put_record(sealed.workspace, sealed.image_id, forged.to_sealed(owner.recipient))
+        with pytest.raises(CatalogueError, match=r"not the one in the log|that of another image"):
+            verify(sealed.file, workspace=sealed.workspace)
+
+
+def receipt_subject(receipt: Path) -> str:
+    return Event.parse(Receipt.parse(receipt.read_bytes()).leaf).subject
+
+
+def put_record(workspace: Workspace, image_id: str, sealed_record: bytes) -> None:
+    """Write behind the catalogue's back, as somebody with the disk could."""
+    with sqlite3.connect(workspace.path / "catalogue.sqlite") as connection:
+        connection.execute(
+            "UPDATE images SET sealed_record = ? WHERE image_id = ?", (sealed_record, image_id)
+        )
 
 
 def test_colour_is_verified_too(workspace: Workspace, tmp_path: Path) -> None:

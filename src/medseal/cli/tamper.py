@@ -6,11 +6,18 @@ import click
 
 from medseal.cli.keyfile import plain_file_key
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
-from medseal.cli.verify import regions_as_json
+from medseal.cli.verify import frames_as_json, regions_as_json, regions_as_text
+from medseal.errors import ConfigurationError
 from medseal.imaging import read
 from medseal.imaging.files import read_file, write_file
 from medseal.pipeline.verify import Verdict
-from medseal.protection.tamper import MAX_FINGERPRINT_BYTES, Fingerprint, check, fingerprint
+from medseal.protection.tamper import (
+    MAX_FINGERPRINT_BYTES,
+    SIGNER_BYTES,
+    Fingerprint,
+    check,
+    fingerprint,
+)
 
 
 @click.group(name="tamper")
@@ -26,12 +33,18 @@ def command() -> None:
 def fingerprint_command(options: Common, file: Path, output: Path, key_file: Path | None) -> None:
     """Write the keyed fingerprint of FILE."""
     key = plain_file_key(options, key_file, lambda keys: keys.fingerprint)
-    record = fingerprint(read(file), key).to_bytes()
+    made = fingerprint(read(file), key)
+    record, signer = made.to_bytes(), made.signer.hex()
     write_file(record, output)
     emit(
         options,
-        {"file": str(file), "fingerprint": str(output), "size_bytes": len(record)},
-        f"{output}: {len(record)} bytes; keep it as you keep the image",
+        {
+            "file": str(file),
+            "fingerprint": str(output),
+            "size_bytes": len(record),
+            "signer": signer,
+        },
+        f"{output}: {len(record)} bytes; keep it as you keep the image\n  signed by {signer}",
     )
 
 
@@ -39,12 +52,22 @@ def fingerprint_command(options: Common, file: Path, output: Path, key_file: Pat
 @argument_file("file")
 @option("--fingerprint", "record", type=FILE, required=True, help="Fingerprint of the original.")
 @option("--key-file", type=FILE, help="64 hexadecimal digits; else the workspace's key.")
+@option("--signer", help="Public key that made it, 64 hexadecimal digits; then no key is needed.")
 @common
-def check_command(options: Common, file: Path, record: Path, key_file: Path | None) -> int:
-    """Compare FILE with a fingerprint; exit codes as for 'medseal verify'."""
-    key = plain_file_key(options, key_file, lambda keys: keys.fingerprint)
+def check_command(
+    options: Common, file: Path, record: Path, key_file: Path | None, signer: str | None
+) -> int:
+    """Compare FILE with a fingerprint; exit codes as for 'medseal verify'.
+
+    With --signer and without a key file nothing secret is needed: equality in any orientation is
+    proven, and any other copy is unverifiable.
+    """
+    trusted = _signer(signer)
+    key = None
+    if trusted is None or key_file is not None:
+        key = plain_file_key(options, key_file, lambda keys: keys.fingerprint)
     original = Fingerprint.from_bytes(read_file(record, limit_bytes=MAX_FINGERPRINT_BYTES))
-    report = check(read(file), original, key)
+    report = check(read(file), original, key, signer=trusted)
     verdict = Verdict(report.outcome)
     emit(
         options,
@@ -57,16 +80,27 @@ def check_command(options: Common, file: Path, record: Path, key_file: Path | No
             ],
             "operations": list(report.operations),
             "regions": regions_as_json(report.regions),
+            "frames": frames_as_json(report.frames),
             "model_id": report.model_id,
         },
         "\n".join(
             [f"{file}: {verdict.upper()}"]
             + [f"  {outcome:8} {name}: {detail}" for name, outcome, detail in report.checks]
-            + [
-                f"  changed: {region.height} x {region.width} "
-                f"at row {region.row}, column {region.column}"
-                for region in report.regions
-            ]
+            + [f"  operation: {operation}" for operation in report.operations]
+            + regions_as_text(report.regions)
         ),
     )
     return verdict.exit_code
+
+
+def _signer(text: str | None) -> bytes | None:
+    """Return the public key in an option, None where it was not given."""
+    if text is None:
+        return None
+    try:
+        signer = bytes.fromhex(text)
+    except ValueError:
+        signer = b""
+    if len(signer) != SIGNER_BYTES:
+        raise ConfigurationError(f"--signer takes {2 * SIGNER_BYTES} hexadecimal digits")
+    return signer

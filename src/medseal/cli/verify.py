@@ -8,7 +8,7 @@ import click
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option, say
 from medseal.pipeline.verify import Verdict, VerifyReport, verify
 from medseal.pipeline.workspace import Workspace
-from medseal.protection.tamper import Region
+from medseal.protection.tamper import FrameReport, Region
 
 
 @click.command(name="verify")
@@ -52,7 +52,28 @@ def regions_as_json(regions: Sequence[Region]) -> list[dict[str, object]]:
             "height": region.height,
             "width": region.width,
             "score": round(region.score, 4),
+            "evidence": region.evidence,
+            **({} if region.frame is None else {"frame": region.frame}),
         }
+        for region in regions
+    ]
+
+
+def frames_as_json(frames: Sequence[FrameReport]) -> list[dict[str, object]]:
+    """Return the frames that are not equal to their originals, in the form of the JSON."""
+    return [
+        {"frame": item.frame, "original": item.original, "outcome": item.outcome}
+        for item in frames
+        if item.outcome != "authentic" or item.original != item.frame
+    ]
+
+
+def regions_as_text(regions: Sequence[Region]) -> list[str]:
+    """Return one line for each changed rectangle."""
+    return [
+        f"  changed: {region.height} x {region.width} at row {region.row}, column {region.column}"
+        + ("" if region.frame is None else f" of frame {region.frame}")
+        + (f", by {region.evidence} ({region.score:.2f})" if region.evidence else "")
         for region in regions
     ]
 
@@ -67,6 +88,7 @@ def _as_json(report: VerifyReport) -> dict[str, object]:
         ],
         "operations": list(report.operations),
         "regions": regions_as_json(report.regions),
+        "frames": frames_as_json(report.frames),
         "image_id": report.image_id,
         "release_id": report.release_id,
         "receipt": str(report.receipt) if report.receipt else None,
@@ -81,8 +103,5 @@ def _as_text(file: Path, report: VerifyReport) -> str:
         lines.append(f"  image {report.image_id}")
     lines += [f"  {item.outcome:8} {item.name}: {item.detail}" for item in report.checks]
     lines += [f"  operation: {operation}" for operation in report.operations]
-    lines += [
-        f"  changed: {region.height} x {region.width} at row {region.row}, column {region.column}"
-        for region in report.regions
-    ]
+    lines += regions_as_text(report.regions)
     return "\n".join(lines)

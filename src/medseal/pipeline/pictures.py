@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from medseal.errors import ImageMismatchError
@@ -17,6 +18,7 @@ __all__ = ["SIDE", "Picture", "difference", "shown", "strip", "with_regions"]
 # Pixels of the longer side in a page.
 SIDE = 288
 _FRAME = (255, 84, 36)
+_CONTOUR = (255, 214, 10)
 _OUTLINE = (20, 0, 0)
 _MIN_BOX = 12
 _MIDDLE = 128
@@ -65,9 +67,9 @@ def _scaled(image: Image.Image, side: int) -> Image.Image:
     return image.resize((size[0], size[1]), method)
 
 
-def shown(image: MedicalImage, *, side: int = SIDE) -> Image.Image:
-    """Return what a viewer shows of the first frame."""
-    return _scaled(Image.fromarray(display_values(image)), side)
+def shown(image: MedicalImage, *, frame: int = 0, side: int = SIDE) -> Image.Image:
+    """Return what a viewer shows of one frame."""
+    return _scaled(Image.fromarray(display_values(image, frame=frame)), side)
 
 
 def difference(
@@ -105,10 +107,34 @@ def difference(
 
 
 def with_regions(
-    image: MedicalImage, regions: Sequence[Region], *, side: int = SIDE
+    image: MedicalImage,
+    regions: Sequence[Region],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    side: int = SIDE,
 ) -> Image.Image:
-    """Return what a viewer shows of the first frame, with a frame around each region."""
-    picture = shown(image, side=side).convert("RGB")
+    """Return what a viewer shows of the most changed frame, with a box around each region.
+
+    Parameters
+    ----------
+    image
+        The copy.
+    regions
+        On it; those of other frames are left out.
+    mask
+        (rows, columns), places that were altered: drawn as a contour inside the boxes.
+    side
+        Pixels of the longer side.
+    """
+    areas = {region.frame: 0 for region in regions if region.frame is not None}
+    for region in regions:
+        if region.frame is not None:
+            areas[region.frame] += region.height * region.width
+    frame = max(areas, key=lambda number: areas[number], default=0)
+    picture = shown(image, frame=frame, side=side).convert("RGB")
+    if mask is not None and mask.any():
+        picture = _with_contour(picture, mask)
+    regions = [region for region in regions if region.frame in (None, frame)]
     scale = picture.width / image.columns
     pen = ImageDraw.Draw(picture)
     for region in regions:
@@ -120,6 +146,16 @@ def with_regions(
         pen.rectangle(_grown(box, 2), outline=_OUTLINE, width=1)
         pen.rectangle(_grown(box, 1), outline=_FRAME, width=2)
     return picture
+
+
+def _with_contour(picture: Image.Image, mask: NDArray[np.bool_]) -> Image.Image:
+    """Return the picture with the edge of a mask drawn on it, one pixel wide."""
+    scaled = Image.fromarray(mask).resize(picture.size, Image.Resampling.NEAREST)
+    inside = np.pad(np.asarray(scaled, np.bool_), 1)
+    core = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    pixels = np.array(picture)
+    pixels[inside[1:-1, 1:-1] & ~core] = _CONTOUR
+    return Image.fromarray(pixels)
 
 
 def _grown(box: tuple[float, float, float, float], by: float) -> tuple[float, float, float, float]:

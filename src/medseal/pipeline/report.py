@@ -133,7 +133,7 @@ def _row(run: Run, item: Released) -> _Row:
 def _found(item: Attacked, *, caption: str, side: int = SIDE) -> Picture:
     count = len(item.report.regions)
     return Picture(
-        image=with_regions(read(item.file), item.report.regions, side=side),
+        image=with_regions(read(item.file), item.report.regions, mask=item.report.mask, side=side),
         caption=caption,
         alternative=f"{item.name}, {count} found {'region' if count == 1 else 'regions'} framed",
     )

@@ -161,9 +161,10 @@ def _multiplied(factor: int) -> _Map:
 
 def _divided(top: int) -> _Map:
     def back(values: StoredValues) -> NDArray[np.generic]:
-        scaled = values.astype(np.float64) * top
-        rounded = np.rint(scaled)
-        return np.where(np.abs(scaled - rounded) < _ROUNDING, rounded, np.nan)
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = values.astype(np.float64) * top
+            rounded = np.rint(scaled)
+            return np.where(np.abs(scaled - rounded) < _ROUNDING, rounded, np.nan)
 
     return back
 
