@@ -7,12 +7,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medseal.classification.config import _DERIVED, _SECTIONS, TrainConfig
-from medseal.protection.watermark.config import METHOD, FitConfig, WatermarkConfig
-from medseal.protection.watermark.networks import NetworkConfig
+from medseal.protection.tamper.blind import config as blind
+from medseal.protection.tamper.blind import networks as blind_networks
+from medseal.protection.tamper.reference import config as reference
+from medseal.protection.watermark import config as watermark
+from medseal.protection.watermark import networks as watermark_networks
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "training-settings.md"
-# The watermark reads its own file, with sections of the same names.
-_WATERMARK = {"network": NetworkConfig, "train": FitConfig}
+# Other parts read files of their own, with sections of the same names.
+_OTHERS: dict[str, tuple[type, dict[str, type]]] = {
+    watermark.METHOD: (
+        watermark.WatermarkConfig,
+        {"network": watermark_networks.NetworkConfig, "train": watermark.FitConfig},
+    ),
+    reference.METHOD: (
+        reference.ReferenceConfig,
+        {"network": reference.NetworkConfig, "train": reference.FitConfig},
+    ),
+    blind.METHOD: (
+        blind.BlindConfig,
+        {"network": blind_networks.NetworkConfig, "train": blind.FitConfig},
+    ),
+}
 HEAD = """# Settings of a training run
 
 Made from the code. A file in `configs/` is TOML: the settings of the first table stand at its
@@ -57,15 +73,17 @@ def page() -> str:
     for name, kind in _SECTIONS.items():
         lines += ["", f"## `[{name}]`", ""]
         lines += rows(kind, without=_DERIVED if name == "network" else ())
-    lines += ["", f"## Method `{METHOD}`", "", "No other setting or section than these."]
-    lines += ["", *rows(WatermarkConfig, without=tuple(_WATERMARK))]
-    for name, kind in _WATERMARK.items():
-        lines += ["", f"### `[{name}]` of `{METHOD}`", "", *rows(kind)]
+    for method, (whole, sections) in _OTHERS.items():
+        lines += ["", f"## Method `{method}`", "", "No other setting or section than these."]
+        lines += ["", *rows(whole, without=tuple(sections))]
+        for name, kind in sections.items():
+            lines += ["", f"### `[{name}]` of `{method}`", "", *rows(kind)]
     return "\n".join(lines) + "\n"
 
 
 def test_every_setting_is_described() -> None:
-    for kind in (TrainConfig, *_SECTIONS.values(), WatermarkConfig, *_WATERMARK.values()):
+    others = [kind for whole, sections in _OTHERS.values() for kind in (whole, *sections.values())]
+    for kind in (TrainConfig, *_SECTIONS.values(), *others):
         assert set(described(kind)) >= {field.name for field in dataclasses.fields(kind)}, kind
 
 
