@@ -76,6 +76,17 @@ def test_a_series_processed_as_a_whole_is_not_local():
     assert find(original.with_stored_values(values), fingerprint(original, KEY), KEY) is None
 
 
+def test_a_series_that_was_saved_as_jpeg_once_more_is_not_local():
+    bright = np.stack([np.clip(texture(192, 192, seed=s) * 420, 0, 255) for s in range(3)])
+    once = distortions.jpeg(picture(bright.astype(np.uint8)[..., None]), quality=75)
+    found = changes(distortions.jpeg(once, quality=75), once)
+    assert not found.is_local
+    assert "saving as JPEG once more" in found.detail
+    values = once.stored_values.copy()
+    values[1, 90:100, 90:100] ^= 3
+    assert changes(once.with_stored_values(values), once).is_local
+
+
 def test_scattered_changes_of_a_series_are_those_of_saving_again():
     original = series(4, side=256)
     rng = np.random.default_rng(1)

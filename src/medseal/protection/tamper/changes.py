@@ -21,6 +21,8 @@ _MAX_NAMED = 8
 # Share of the record's textured tiles that frames must have kept to prove that the others were
 # altered, and not all of them processed.
 _SOUND_SHARE = 0.01
+# Changed frames of a series for which another explanation is sought.
+_EXPLAINED_FRAMES = 3
 
 Flags = NDArray[np.bool_]
 
@@ -129,6 +131,18 @@ def _detail(found: Found, patterns: list[Pattern], *, is_local: bool) -> str:
     return f"{words}: processed as a whole, another image, or edited nearly everywhere"
 
 
+def _innocent(
+    image: MedicalImage, found: Found, record: Fingerprint, patterns: list[Pattern]
+) -> str:
+    """Return what explains the changes of a few changed frames other than an edit, or nothing."""
+    places = [frame for frame, pattern in enumerate(patterns) if pattern in ("local", "scattered")]
+    if not places or found.alignment.operations:
+        return ""
+    few = np.unique(np.linspace(0, len(places) - 1, _EXPLAINED_FRAMES).astype(int))
+    reasons = {explanation(image, found, record, frame=places[number]) for number in few}
+    return reasons.pop() if len(reasons) == 1 else ""
+
+
 def changes_of(image: MedicalImage, found: Found, record: Fingerprint) -> Changes:
     """Return where a copy was changed, by the tiles that differ.
 
@@ -145,9 +159,9 @@ def changes_of(image: MedicalImage, found: Found, record: Fingerprint) -> Change
     patterns = _patterns(found, textured)
     is_local = _is_local(found, patterns, textured)
     detail = _detail(found, patterns, is_local=is_local)
-    if is_local and len(patterns) == record.frames == 1 and found.differs.any():
-        reason = explanation(image, found, record)
-        is_local, detail = not reason, f"{detail}, {reason}" if reason else detail
+    reason = _innocent(image, found, record, patterns) if is_local else ""
+    if reason:
+        is_local, detail = False, f"{detail}, {reason}"
     frames = []
     if len(patterns) > 1 or record.frames > 1:
         frames = [

@@ -5,8 +5,7 @@ edit. Each leaves a trace that an edit does not: all of the copy is a fixed poin
 tables, or every changed tile holds values that no untouched tile has.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,7 +15,8 @@ from medseal.imaging import MedicalImage
 from medseal.imaging.image import StoredValues
 from medseal.protection.tamper.exact import Found
 from medseal.protection.tamper.fingerprint import Fingerprint
-from medseal.protection.tamper.tiles import textured_tiles
+from medseal.protection.tamper.orientation import Orientation
+from medseal.protection.tamper.tiles import TileGrid, textured_tiles
 
 __all__ = ["explanation"]
 
@@ -91,66 +91,66 @@ def _likeliest(frame: StoredValues, steady: Flags) -> tuple[int, int] | None:
     return (quality, sampling) if share >= _FIXED_PLACES else None
 
 
-def _is_fixed_point(frame: StoredValues, found: Found, record: Fingerprint, *, lies: bool) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Frame:
+    """One frame of a copy: as it lies, its way upright, and its tiles there."""
+
+    values: StoredValues
+    orientation: Orientation
+    grid: TileGrid
+    changed: Flags
+    untouched: Flags
+
+    def upright(self, values: StoredValues) -> StoredValues:
+        return np.asarray(self.orientation.undo(values[None])[0])
+
+
+def _is_fixed_point(frame: _Frame, *, lies: bool) -> bool:
     """Return whether a frame, changed tiles included, is what JPEG leaves as it is.
 
     Parameters
     ----------
     frame
-        (rows, columns, samples), 8 bits.
+        Of 8 bits.
     lies
-        True if it lies as the copy does, False if as the original.
+        True if JPEG came last, False if the copy was turned after it.
     """
-
-    def upright(values: StoredValues) -> StoredValues:
-        return found.orientation.undo(values[None])[0] if lies else values
-
-    changed = found.differs[0]
-    untouched = record.textured_tiles[0] & ~changed
-    steady = record.grid.spread(untouched)
-    tables = _likeliest(frame, found.orientation.apply(steady) if lies else steady)
+    steady = frame.grid.spread(frame.untouched)
+    upright = frame.upright(frame.values)
+    values = np.ascontiguousarray(frame.values if lies else upright)
+    tables = _likeliest(values, frame.orientation.apply(steady) if lies else steady)
     if tables is None:
         return False
-    moves = upright((_saved(frame, *tables) != frame).any(axis=2, keepdims=True))[..., 0]
-    fixed = ~record.grid.any_in_tile(moves)
+    moves = (_saved(values, *tables) != values).any(axis=2, keepdims=True)
+    fixed = ~frame.grid.any_in_tile((frame.upright(moves) if lies else moves)[..., 0])
     # A constant tile is left as it is by any tables.
-    changed = changed & textured_tiles(upright(frame)[None], replace(record.grid, frames=1))[0]
-    needed = _FIXED_UNTOUCHED * np.count_nonzero(untouched)
+    changed = frame.changed & textured_tiles(upright[None], frame.grid)[0]
+    kept = np.count_nonzero(fixed & frame.untouched)
     return bool(
-        np.count_nonzero(fixed & untouched) >= needed
+        kept >= _FIXED_UNTOUCHED * np.count_nonzero(frame.untouched)
         and np.count_nonzero(fixed & changed) >= max(1, _FIXED_CHANGED * np.count_nonzero(changed))
     )
 
 
-def _frames_on_the_grid(image: MedicalImage, found: Found) -> Iterator[tuple[StoredValues, bool]]:
-    """Yield the first frame as it lies, and as the original lay: JPEG came before or after."""
-    yield image.stored_values[0], True
-    if found.orientation.name:
-        yield found.orientation.undo(image.stored_values)[0], False
-
-
-def _was_saved_again(image: MedicalImage, found: Found, record: Fingerprint) -> bool:
-    if image.stored_values.dtype != np.uint8 or image.samples not in (1, _COLOUR):
+def _was_saved_again(frame: _Frame) -> bool:
+    if frame.values.dtype != np.uint8 or frame.values.shape[2] not in (1, _COLOUR):
         return False
-    return any(
-        _is_fixed_point(np.ascontiguousarray(frame), found, record, lies=lies)
-        for frame, lies in _frames_on_the_grid(image, found)
-    )
+    ways = (True, False) if frame.orientation.name else (True,)
+    return any(_is_fixed_point(frame, lies=lies) for lies in ways)
 
 
-def _was_mapped(image: MedicalImage, found: Found, record: Fingerprint) -> bool:
+def _was_mapped(frame: _Frame) -> bool:
     """Return whether every changed tile holds values that no untouched tile has.
 
     A map of grey values leaves a tile as it was only if it leaves each of its values so.
     """
-    changed = found.differs[0]
-    values = found.orientation.undo(image.stored_values[:1])[0]
+    values = frame.upright(frame.values)
     if values.dtype.kind not in "ui" or values.dtype.itemsize > np.dtype(np.uint16).itemsize:
         return False
-    if changed.mean() < _MAPPED_TILES:
+    if frame.changed.mean() < _MAPPED_TILES:
         return False
     levels = values.astype(np.int32) % _LEVELS
-    places = record.grid.spread(changed)
+    places = frame.grid.spread(frame.changed)
     kept = np.zeros(_LEVELS, np.bool_)
     kept[levels[~places]] = True
     occurring = np.zeros(_LEVELS, np.bool_)
@@ -158,12 +158,12 @@ def _was_mapped(image: MedicalImage, found: Found, record: Fingerprint) -> bool:
     least = max(_LEAST_VALUES, _MAPPED_VALUES * np.count_nonzero(occurring))
     if np.count_nonzero(occurring & ~kept) < least:
         return False
-    unusual = record.grid.any_in_tile(~kept[levels].all(axis=2))
-    return bool(unusual[changed].all())
+    unusual = frame.grid.any_in_tile(np.asarray(~kept[levels].all(axis=2)))
+    return bool(unusual[frame.changed].all())
 
 
-def explanation(image: MedicalImage, found: Found, record: Fingerprint) -> str:
-    """Return what may have changed tiles of a copy of one frame other than an edit.
+def explanation(image: MedicalImage, found: Found, record: Fingerprint, *, frame: int = 0) -> str:
+    """Return what may have changed tiles of a frame other than an edit.
 
     Parameters
     ----------
@@ -171,14 +171,25 @@ def explanation(image: MedicalImage, found: Found, record: Fingerprint) -> str:
         The copy.
     found, record
         Where it differs; untouched for the most part.
+    frame
+        Of the copy; it stands in the place of one of the record.
 
     Returns
     -------
     str
         Empty if nothing else explains the changes.
     """
-    if _was_mapped(image, found, record):
+    changed = found.differs[frame]
+    textured = record.textured_tiles[found.alignment.originals[frame]]
+    one = _Frame(
+        values=image.stored_values[frame],
+        orientation=found.orientation,
+        grid=replace(record.grid, frames=1),
+        changed=changed,
+        untouched=textured & ~changed,
+    )
+    if _was_mapped(one):
         return "as by a map of grey values that leaves most of them as they are"
-    if _was_saved_again(image, found, record):
+    if _was_saved_again(one):
         return "as by saving as JPEG once more at the same quality"
     return ""
