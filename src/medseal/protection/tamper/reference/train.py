@@ -71,8 +71,8 @@ class _Row:
 _images: Images | None = None
 
 
-def _start(data: Path, config: FitConfig) -> None:
-    """Read the images in the process that draws samples; it alone holds them."""
+def _start(data: Path, config: FitConfig) -> str:
+    """Read the images in the process that draws samples; it alone holds them. Return a digest."""
     global _images  # noqa: PLW0603 - set once, when the process starts
     cv2.setNumThreads(1)
     _images = read_images(
@@ -81,16 +81,13 @@ def _start(data: Path, config: FitConfig) -> None:
         seed=config.seed,
         without_modalities=config.without_modalities,
     )
+    return _images.digest
 
 
 def _held() -> Images:
     if _images is None:
         raise RuntimeError("this process has read no images")
     return _images
-
-
-def _digest() -> str:
-    return _held().digest
 
 
 def _samples(config: FitConfig, numbers: tuple[int, ...], *, validates: bool) -> list[Sample]:
@@ -237,8 +234,8 @@ def train_reference(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
     pair = Pair(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Not forked: threads of this process would leave locks behind that nobody opens.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_start, initargs=(data_dir, fit)) as pool:
-        data_digest = pool.submit(_digest).result()
+    with ProcessPoolExecutor(1, context) as pool:
+        data_digest = pool.submit(_start, data_dir, fit).result()
         # How often the state is saved changes no result.
         settings = asdict(config.network) | asdict(fit) | {"validation_every": 0, "threads": 0}
         digest = str(Digest.plain(json.dumps([settings, data_digest], sort_keys=True).encode()))
