@@ -22,7 +22,12 @@ from medseal.protection.attacks.levels import change_levels, levels_of
 from medseal.protection.tamper.canonical import CanonicalGrid, brightness
 from medseal.protection.tamper.processed import Finding, Unreadable, frame_finding
 from medseal.protection.tamper.reference.images import is_calibration
-from medseal.protection.tamper.reference.inference import CALIBRATION, Networks, load_folder
+from medseal.protection.tamper.reference.inference import (
+    CALIBRATION,
+    Networks,
+    compiled,
+    load_folder,
+)
 from medseal.protection.tamper.reference.record import enrol, frame_records, readout
 from medseal.weights import Card
 
@@ -181,8 +186,7 @@ def calibrate(folder: Path, *, data_dir: Path, per_collection: int = 4) -> Card:
     """
     card, tensors = weights.load_folder(folder)
     plain = dict(tensors) | {CALIBRATION: np.array([1.0, 0.0, 0.5], np.float32)}
-    weights.save(folder.parent, card=card, tensors=plain)
-    seen = _trials(load_folder(folder), data_dir, per_collection=per_collection)
+    seen = _trials(compiled(card, plain), data_dir, per_collection=per_collection)
     benign, forged = np.array(seen.benign), np.array(seen.forged)
     threshold = float(np.quantile(benign, 1 - _FALSE_ALARM_PERCENT / 100))
     labels = np.r_[np.zeros(len(benign)), np.ones(len(forged))]

@@ -179,12 +179,10 @@ def frame_finding(
     return _found(networks, plane, registration, record, read)
 
 
-def _obstacle(image: MedicalImage, fingerprint: Fingerprint, networks: Networks) -> str:
+def _obstacle(image: MedicalImage, fingerprint: Fingerprint) -> str:
     """Return why no frame can be compared; empty if nothing stands in the way."""
     if not fingerprint.robust:
         return "the record holds no robust part: only exact evidence counts"
-    if model_tag(fingerprint.robust) != networks.tag:
-        return "the record was made with another model; seal the image again"
     if image.frames != fingerprint.frames:
         return f"{image.frames} frames, the original has {fingerprint.frames}"
     if min(image.rows, image.columns) < LEAST_SIDE:
@@ -215,12 +213,14 @@ def findings(
     WeightsError
         The networks are missing or damaged.
     """
-    networks = load()
-    obstacle = _obstacle(image, fingerprint, networks)
+    obstacle = _obstacle(image, fingerprint)
     shape = (fingerprint.rows, fingerprint.columns)
     grid = CanonicalGrid.of(fingerprint.frames, *shape)
     if obstacle or grid is None:
         return Unreadable(reason=obstacle or "this geometry has no robust part")
+    networks = load()
+    if model_tag(fingerprint.robust) != networks.tag:
+        return Unreadable(reason="the record was made with another model; seal the image again")
     records = frame_records(fingerprint.robust, frames=fingerprint.frames, grid=grid)
     sub_key = fingerprint.sub_key(key, PURPOSE)
     return tuple(

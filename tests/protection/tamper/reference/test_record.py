@@ -128,3 +128,19 @@ def test_another_length_is_refused(networks, change):
     robust = change(enrolled(grey(64, 64), networks))
     with pytest.raises(FingerprintError, match="wrong length"):
         record_of(grey(64, 64), networks, robust=robust)
+
+
+def test_levels_that_fall_are_refused(networks):
+    robust = bytearray(enrolled(grey(64, 64), networks))
+    robust[MODEL_TAG_BYTES] = 255
+    with pytest.raises(FingerprintError, match="do not rise"):
+        record_of(grey(64, 64), networks, robust=bytes(robust))
+
+
+def test_unused_bits_are_zero(networks):
+    # 9 x 108 tiles: 2916 bits of the picture, so that 4 bits of its last byte are unused.
+    image = grey(24, 288)
+    robust = bytearray(enrolled(image, networks))
+    robust[MODEL_TAG_BYTES + COARSE_LEVELS + 2916 // 8] |= 1
+    with pytest.raises(FingerprintError, match="unused bits"):
+        record_of(image, networks, robust=bytes(robust))

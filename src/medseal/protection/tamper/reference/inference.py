@@ -15,7 +15,16 @@ from medseal.protection.tamper.canonical import TILE, Plane
 from medseal.weights import Card
 from medseal.weights.engine import load_openvino
 
-__all__ = ["CALIBRATION", "MODEL_TAG_BYTES", "TASK", "Networks", "Reading", "load", "load_folder"]
+__all__ = [
+    "CALIBRATION",
+    "MODEL_TAG_BYTES",
+    "TASK",
+    "Networks",
+    "Reading",
+    "compiled",
+    "load",
+    "load_folder",
+]
 
 TASK = "tamper"
 CALIBRATION = "calibration"
@@ -248,7 +257,14 @@ def _judging_model(graph: _Graph) -> Any:
     return openvino.Model(logits, [*maps, residual, tiles])
 
 
-def _compiled(card: Card, tensors: Tensors) -> Networks:
+def compiled(card: Card, tensors: Tensors) -> Networks:
+    """Return networks ready to run.
+
+    Raises
+    ------
+    WeightsError
+        The tensors are not those of a comparison.
+    """
     # What one machine writes another one reads: no bfloat16, which only some processors have.
     settings = {
         "INFERENCE_NUM_THREADS": 1,
@@ -286,7 +302,7 @@ def load() -> Networks:
     DigestMismatchError
         They are not what their card names.
     """
-    return _compiled(*weights.load(weights.default_for(TASK)))
+    return compiled(*weights.load(weights.default_for(TASK)))
 
 
 @lru_cache(maxsize=1)
@@ -300,4 +316,4 @@ def load_folder(folder: Path) -> Networks:
     DigestMismatchError
         They are not what their card names.
     """
-    return _compiled(*weights.load_folder(folder))
+    return compiled(*weights.load_folder(folder))

@@ -121,12 +121,21 @@ def model_tag(robust: bytes) -> bytes:
     return robust[:MODEL_TAG_BYTES]
 
 
+def _numbers(data: bytes, bits: int, count: int) -> Codes:
+    """Return packed numbers, if packing them again gives the same bytes."""
+    numbers = from_bits(data, bits, count)
+    if to_bits(numbers, bits) != data:
+        raise FingerprintError("unused bits of the robust part are not zero")
+    return numbers
+
+
 def _frame_record(data: bytes, grid: CanonicalGrid) -> FrameRecord:
-    book = np.frombuffer(data[:COARSE_LEVELS], np.uint8)
+    levels = np.frombuffer(data[:COARSE_LEVELS], np.uint8).astype(np.float32)
+    if np.any(np.diff(levels) < 0):
+        raise FingerprintError("the levels in the robust part of the fingerprint do not rise")
     end = COARSE_LEVELS + _bytes_of(grid.tiles, COARSE_BITS)
-    places = from_bits(data[COARSE_LEVELS:end], COARSE_BITS, grid.tiles)
-    levels = book.astype(np.float32)
-    codes = from_bits(data[end:], BITS, grid.tiles * MIXTURES)
+    places = _numbers(data[COARSE_LEVELS:end], COARSE_BITS, grid.tiles)
+    codes = _numbers(data[end:], BITS, grid.tiles * MIXTURES)
     return FrameRecord(
         coarse=levels[places].reshape(grid.down, grid.across),
         error=_picture_error(levels, places),
@@ -147,7 +156,7 @@ def frame_records(robust: bytes, *, frames: int, grid: CanonicalGrid) -> tuple[F
     Raises
     ------
     FingerprintError
-        Its length does not fit the geometry.
+        Its length does not fit the geometry, levels do not rise, or unused bits are not zero.
     """
     size = _frame_bytes(grid)
     if len(robust) != MODEL_TAG_BYTES + frames * size:
