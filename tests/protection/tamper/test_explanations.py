@@ -10,17 +10,18 @@ from medseal.protection.tamper.explanations import explanation
 from tests.protection.pictures import KEY, grey, picture, texture
 
 SIDE = 192
+GAIN = 420
 MAPPED, SAVED = "map of grey values", "saving as JPEG once more"
 
 
 def clipped(seed):
     """Return a picture that JPEG does not leave as it is: bright places are cut off."""
-    values = np.clip(texture(SIDE, SIDE, seed=seed) * 420, 0, 255).astype(np.uint8)
-    return picture(values)
+    inside = texture(2 * SIDE, 2 * SIDE, seed=seed)[SIDE // 2 :, SIDE // 2 :][:SIDE, :SIDE]
+    return picture(np.clip(inside * GAIN, 0, 255).astype(np.uint8))
 
 
 def colour(seed):
-    tints = np.array([1.0, 0.8, 0.7])
+    tints = np.array([1.0, 1.0, 0.9])
     values = np.rint(clipped(seed).stored_values * tints).astype(np.uint8)
     return picture(values, photometric="RGB")
 

@@ -30,8 +30,12 @@ _SAMPLINGS = (0x221111, 0x111111)
 # of each, beyond the reach of its border.
 _PARTS, _PART_SIDE, _MARGIN = 6, 32, 4
 # Share of places in these parts, then of the untouched tiles, that the same tables must leave as
-# they are, and of the changed ones: an edit leaves none.
-_FIXED_PLACES, _FIXED_UNTOUCHED, _FIXED_CHANGED = 0.97, 0.95, 0.03
+# they are; and of few or many changed ones: an edit leaves hardly any.
+_FIXED_PLACES, _FIXED_UNTOUCHED = 0.97, 0.95
+_FIXED_OF_FEW, _FIXED_OF_MANY, _MANY = 0.4, 0.3, 50
+# Levels by which the tables may move the places of changed tiles in the mean: the rest of what
+# clipping and rounding did; an edit moves by more.
+_MOST_DRIFT = 0.35
 # Changed share of the tiles, and number and share of the grey values of the copy that stand in
 # changed tiles alone, from which a map of grey values is believed.
 _MAPPED_TILES, _LEAST_VALUES, _MAPPED_VALUES = 0.05, 16, 0.25
@@ -121,14 +125,17 @@ def _is_fixed_point(frame: _Frame, *, lies: bool) -> bool:
     tables = _likeliest(values, frame.orientation.apply(steady) if lies else steady)
     if tables is None:
         return False
-    moves = (_saved(values, *tables) != values).any(axis=2, keepdims=True)
-    fixed = ~frame.grid.any_in_tile((frame.upright(moves) if lies else moves)[..., 0])
+    drift = cv2.absdiff(_saved(values, *tables).copy(), values).reshape(values.shape)
+    moves = (frame.upright(drift) if lies else drift).max(axis=2)
+    fixed = ~frame.grid.any_in_tile(moves > 0)
     # A constant tile is left as it is by any tables.
     changed = frame.changed & textured_tiles(upright[None], frame.grid)[0]
-    kept = np.count_nonzero(fixed & frame.untouched)
+    count = np.count_nonzero(changed)
+    needed = max(1, (_FIXED_OF_FEW if count < _MANY else _FIXED_OF_MANY) * count)
     return bool(
-        kept >= _FIXED_UNTOUCHED * np.count_nonzero(frame.untouched)
-        and np.count_nonzero(fixed & changed) >= max(1, _FIXED_CHANGED * np.count_nonzero(changed))
+        fixed[frame.untouched].sum() >= _FIXED_UNTOUCHED * np.count_nonzero(frame.untouched)
+        and np.count_nonzero(fixed & changed) >= needed
+        and moves[frame.grid.spread(changed)].mean() <= _MOST_DRIFT
     )
 
 
