@@ -1,4 +1,5 @@
 import dataclasses
+import secrets
 
 import numpy as np
 import pytest
@@ -35,6 +36,8 @@ def installed(tmp_path_factory):
     saved(folder, tensors_of(seeing_network()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "_SHIPPED", folder)
+        # The same salt each time: what a key reads, and so how sure the network is, is drawn by it.
+        patch.setattr(secrets, "token_bytes", lambda count: bytes(range(count)))
         load.cache_clear()
         yield load()
     load.cache_clear()
@@ -86,7 +89,7 @@ def test_an_equal_copy_shows_nothing(record):
     ("handle", "words"),
     [
         (lambda image: distortions.jpeg(image, quality=80), ()),
-        (lambda image: distortions.resize(image, factor=0.75), ("scaled by 0.75",)),
+        (lambda image: distortions.resize(image, factor=2), ("scaled by 2.00",)),
         (lambda image: distortions.gamma(image, exponent=0.8), ("grey values changed",)),
         (lambda image: distortions.flip(image, axis="columns"), ("mirrored",)),
     ],
