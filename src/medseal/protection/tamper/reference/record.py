@@ -23,13 +23,22 @@ from medseal.protection.tamper.reference.codes import (
     MIXTURES,
     Codes,
     Readout,
+    cell_bounds,
     coarse_picture,
     from_bits,
     to_bits,
 )
 from medseal.protection.tamper.reference.inference import MODEL_TAG_BYTES, Networks, load
 
-__all__ = ["MAX_FRAME_BYTES", "PURPOSE", "FrameRecord", "enrol", "frame_records", "model_tag"]
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "PURPOSE",
+    "FrameRecord",
+    "enrol",
+    "frame_records",
+    "model_tag",
+    "readout",
+]
 
 PURPOSE = b"robust"
 """Names the sub-key of a fingerprint that the readout is drawn from."""
@@ -51,6 +60,8 @@ class FrameRecord:
     ----------
     coarse
         (down, across), tile means as the coarse picture keeps them, in levels.
+    bounds
+        (down, across) each: from where to where the means lie.
     error
         Standard deviation of their error, in levels.
     codes
@@ -58,6 +69,7 @@ class FrameRecord:
     """
 
     coarse: Plane
+    bounds: tuple[Plane, Plane]
     error: float
     codes: Codes
 
@@ -71,10 +83,13 @@ def _frame_bytes(grid: CanonicalGrid) -> int:
     return picture + _bytes_of(grid.tiles * MIXTURES, BITS)
 
 
+def _frame_key(key: bytes, frame: int) -> bytes:
+    return hashlib.blake2b(frame.to_bytes(4, "big"), key=key, digest_size=32).digest()
+
+
 def readout(key: bytes, frame: int, *, grid: CanonicalGrid, networks: Networks) -> Readout:
     """Return what the key reads of a frame."""
-    own = hashlib.blake2b(frame.to_bytes(4, "big"), key=key, digest_size=32).digest()
-    return Readout.of(own, tiles=grid.tiles, features=networks.features)
+    return Readout.of(_frame_key(key, frame), tiles=grid.tiles, features=networks.features)
 
 
 def _enrolled(plane: Plane, grid: CanonicalGrid, networks: Networks, reads: Readout) -> bytes:
@@ -136,8 +151,11 @@ def _frame_record(data: bytes, grid: CanonicalGrid) -> FrameRecord:
     end = COARSE_LEVELS + _bytes_of(grid.tiles, COARSE_BITS)
     places = _numbers(data[COARSE_LEVELS:end], COARSE_BITS, grid.tiles)
     codes = _numbers(data[end:], BITS, grid.tiles * MIXTURES)
+    shape = (grid.down, grid.across)
+    lower, upper = (one.astype(np.float32)[places].reshape(shape) for one in cell_bounds(levels))
     return FrameRecord(
-        coarse=levels[places].reshape(grid.down, grid.across),
+        coarse=levels[places].reshape(shape),
+        bounds=(lower, upper),
         error=_picture_error(levels, places),
         codes=codes.reshape(grid.tiles, MIXTURES),
     )
