@@ -129,7 +129,7 @@ def _found(
     outside = _shares(unseen)
     reading = networks.read(copy)
     residual, energy = read.residual(reading.features, record.codes)
-    maps = tile_maps(copy, record.coarse, _shares(clipped), outside)
+    maps = tile_maps(copy, record.bounds, _shares(clipped), outside)
     tiles, places = networks.judge(reading, residual, np.concatenate([energy[None], maps]))
     hidden = cv2.resize(outside, places.shape[::-1], interpolation=cv2.INTER_NEAREST)
     chances = np.where(hidden < _HALF, 1 / (1 + np.exp(-places)), 0)

@@ -21,6 +21,7 @@ __all__ = [
     "MIXTURES",
     "MODULUS",
     "Readout",
+    "cell_bounds",
     "coarse_picture",
     "from_bits",
     "saturated",
@@ -104,7 +105,7 @@ class Readout:
     @property
     def _unit(self) -> float:
         # So that a mixture differs about as much as a feature does.
-        return float(self.signs.shape[2]) ** -0.5
+        return float(self.signs.shape[2] ** -0.5)
 
     def _read(self, features: NDArray[np.floating]) -> FloatArray:
         flat = features.reshape(features.shape[0], -1)
@@ -159,6 +160,16 @@ def coarse_picture(means: NDArray[np.float32]) -> tuple[NDArray[np.uint8], Codes
     book = np.sort(np.rint(levels)).astype(np.uint8)
     limits = (book[1:].astype(np.float64) + book[:-1]) / 2
     return book, np.searchsorted(limits, means.ravel()).astype(np.uint8).reshape(means.shape)
+
+
+def cell_bounds(book: NDArray[np.floating]) -> tuple[FloatArray, FloatArray]:
+    """Return from where to where the means lie that each level of a coarse picture stands for.
+
+    Half way to the next level; the outer ones reach as far on their other side.
+    """
+    levels = np.asarray(book, np.float64)
+    half = np.diff(levels) / 2
+    return levels - np.r_[half[:1], half], levels + np.r_[half, half[-1:]]
 
 
 def to_bits(numbers: Codes, bits: int) -> bytes:

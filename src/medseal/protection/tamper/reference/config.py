@@ -5,6 +5,7 @@ from math import isfinite
 from pathlib import Path
 
 from medseal.errors import ConfigurationError
+from medseal.weights import is_model_id
 from medseal.weights.config_file import CARD_TEXTS, read_settings, table_of
 
 __all__ = ["METHOD", "FitConfig", "NetworkConfig", "ReferenceConfig", "read_config"]
@@ -63,6 +64,11 @@ class FitConfig:
         Of the copies, those that are forged.
     moved_share
         Of the copies, those that were turned or scaled and brought back.
+    coarse
+        How a record keeps the means of tiles: ``picture``, in eight levels fitted to the image; or
+        ``uniform``, with noise drawn, which is the easier way to begin.
+    stop_after
+        Steps after which the run ends although its schedule goes on; 0 for the whole of it.
     without_families, without_modalities
         Held out: forgeries that are not drawn, and modalities no image of which is read.
     validation_every
@@ -81,6 +87,8 @@ class FitConfig:
     per_collection: int = 200
     edited_share: float = 0.6
     moved_share: float = 0.4
+    coarse: str = "picture"
+    stop_after: int = 0
     without_families: tuple[str, ...] = ()
     without_modalities: tuple[str, ...] = ()
     validation_every: int = 250
@@ -99,6 +107,8 @@ class FitConfig:
         shares = (self.edited_share, self.moved_share)
         if min(*counts, self.threads) < 1 or not all(0 <= share <= 1 for share in shares):
             raise ConfigurationError("[train] counts are at least 1 and shares lie in 0 to 1")
+        if self.coarse not in ("picture", "uniform") or not 0 <= self.stop_after <= self.steps:
+            raise ConfigurationError("[train] coarse is picture or uniform, stop_after a step")
         rates = (self.learning_rate, self.weight_decay)
         if not (self.learning_rate > 0 <= self.weight_decay and all(map(isfinite, rates))):
             raise ConfigurationError("[train] rates are positive")
@@ -116,6 +126,8 @@ class ReferenceConfig:
         Whether this model serves when none is named.
     network, train
         Tables of the file.
+    initial
+        Id of a model of this method in the output folder to start from; empty: drawn from the seed.
     """
 
     id: str
@@ -127,6 +139,7 @@ class ReferenceConfig:
     default: bool = False
     network: NetworkConfig = field(default_factory=NetworkConfig)
     train: FitConfig = field(default_factory=FitConfig)
+    initial: str = ""
 
 
 def read_config(path: Path) -> ReferenceConfig:
@@ -137,10 +150,15 @@ def read_config(path: Path) -> ReferenceConfig:
     ConfigurationError
         The file cannot be read, is not TOML, or holds a wrong, unknown or missing setting.
     """
-    values = read_settings(path, method=METHOD, others=("default", "network", "train"))
+    others = ("default", "initial", "network", "train")
+    values = read_settings(path, method=METHOD, others=others)
+    initial = values.get("initial", "")
+    if not isinstance(initial, str) or (initial and not is_model_id(initial)):
+        raise ConfigurationError(f"{path}: initial is a model id")
     return ReferenceConfig(
         **{name: values[name] for name in CARD_TEXTS},
         default=values.get("default") is True,
         network=table_of(NetworkConfig, values.get("network", {}), name="network"),
         train=table_of(FitConfig, values.get("train", {}), name="train"),
+        initial=initial,
     )

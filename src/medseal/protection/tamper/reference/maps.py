@@ -19,17 +19,19 @@ def clipped_places(copy: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray((copy <= _CLIP_LEVELS) | (copy >= _WHITE - _CLIP_LEVELS))
 
 
-def tile_maps(copy: Plane, coarse: Plane, clipped: Plane, outside: Plane) -> Plane:
+def tile_maps(copy: Plane, bounds: tuple[Plane, Plane], clipped: Plane, outside: Plane) -> Plane:
     """Return the maps of tiles that go beside the energy of the residual: (3, down, across).
 
     Parameters
     ----------
     copy
         (16 down, 16 across), canonical levels of the copy.
-    coarse
-        (down, across), means of the record's tiles.
+    bounds
+        (down, across) each: from where to where the mean of each of the record's tiles lies.
     clipped, outside
         (down, across), shares of each tile where the copy tells nothing.
     """
-    apart = np.clip((tile_means(copy) - coarse) / _COARSE_UNIT, -_MOST_COARSE, _MOST_COARSE)
-    return np.stack([apart, clipped, outside]).astype(np.float32)
+    means = tile_means(copy)
+    beyond = (means - np.clip(means, *bounds)) / _COARSE_UNIT
+    limited = np.clip(beyond, -_MOST_COARSE, _MOST_COARSE)
+    return np.stack([limited, clipped, outside]).astype(np.float32)

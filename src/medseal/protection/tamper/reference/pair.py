@@ -90,7 +90,7 @@ def batch_of(samples: Sequence[Sample]) -> Batch:
     def stacked(name: str) -> Tensor:
         return torch.from_numpy(np.stack([getattr(one, name) for one in samples]))[:, None]
 
-    maps = [tile_maps(one.copy, one.coarse, one.clipped, one.outside) for one in samples]
+    maps = [tile_maps(one.copy, one.bounds, one.clipped, one.outside) for one in samples]
     return Batch(
         record=_normalised(stacked("record")).contiguous(memory_format=torch.channels_last),
         copy=_normalised(stacked("copy")).contiguous(memory_format=torch.channels_last),

@@ -17,6 +17,7 @@ from medseal.protection.attacks.edit_draws import random_edit
 from medseal.protection.attacks.families import FAMILIES
 from medseal.protection.attacks.levels import Levels
 from medseal.protection.tamper.canonical import TILE, Plane, resampled, tile_means
+from medseal.protection.tamper.reference.codes import cell_bounds, coarse_picture
 from medseal.protection.tamper.reference.config import FitConfig
 from medseal.protection.tamper.reference.images import Collection
 from medseal.protection.tamper.reference.maps import clipped_places
@@ -37,8 +38,8 @@ _TURNED_SHARE, _SCALED_SHARE, _STRETCHED_SHARE = 0.65, 0.6, 0.2
 _MOST_DEGREES, _MOST_FACTOR = 8.0, 2.0
 _SCALE_SPREAD = 0.12
 _METHODS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
-# Error of a grey curve in levels, where grey values moved and where not.
-_CURVE_ERROR, _REST_ERROR = 1.2, 0.3
+# Error of a grey curve in levels, where grey values moved and where not, by how means are kept.
+_CURVE_ERRORS = {"uniform": (1.2, 0.3), "picture": (1.4, 0.7)}
 # Error of a registration in canonical places: as a rule, and now and then.
 _PLACE_ERRORS, _RULE_SHARE = (0.18, 0.5), 0.88
 _CUT_SHARE, _DEEPEST_CUT = 0.15, 52
@@ -81,8 +82,8 @@ class Sample:
         (PATCH / 2, PATCH / 2), share of each cell that was forged.
     clipped, outside
         (PATCH / 16, PATCH / 16), shares of a tile where the copy says nothing.
-    coarse
-        (PATCH / 16, PATCH / 16), means of the record's tiles as a coarse picture keeps them.
+    bounds
+        (PATCH / 16, PATCH / 16) each: from where to where the record says that means lie.
     family
         Of the forgery; empty for none.
     counts
@@ -94,7 +95,7 @@ class Sample:
     mask: Plane
     clipped: Plane
     outside: Plane
-    coarse: Plane
+    bounds: tuple[Plane, Plane]
     family: str
     counts: bool
 
@@ -174,11 +175,14 @@ def _curve(copy: Levels, original: Levels) -> FloatArray:
     return np.interp(np.arange(256), middles, means)
 
 
-def _fitted(rng: np.random.Generator, copy: Levels, original: Levels, *, grey: bool) -> Levels:
+def _fitted(
+    rng: np.random.Generator, copy: Levels, original: Levels, *, grey: bool, kind: str
+) -> Levels:
     """Return the copy with its grey values brought back, with an error as a fit leaves it."""
     curve = _curve(copy, original) if grey else np.arange(256, dtype=np.float64)
     phase, waves = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 2.5)
-    size = abs(rng.normal(0, _CURVE_ERROR if grey else _REST_ERROR))
+    moved, rest = _CURVE_ERRORS[kind]
+    size = abs(rng.normal(0, moved if grey else rest))
     error = size * np.sin(phase + waves * np.pi * np.arange(256) / 128)
     low, high = float(copy.min()), float(copy.max())
     if low >= 0 and high <= _WHITE:
@@ -247,6 +251,23 @@ def _pick(rng: np.random.Generator, pools: Sequence[Collection]) -> tuple[Levels
     return np.ascontiguousarray(plane[:, ::-1] if rng.random() < _EVEN else plane), pool
 
 
+def _coarse(
+    rng: np.random.Generator, record: Plane, plane: Levels, scale: float, *, kind: str
+) -> tuple[Plane, tuple[Plane, Plane]]:
+    """Return the record's tile means as it keeps them, and from where to where each may lie."""
+    means = tile_means(record)
+    step = rng.uniform(*_COARSE_STEPS) / 2
+    noisy = np.asarray(means + rng.uniform(-step, step, means.shape), np.float32)
+    if kind == "uniform":
+        return noisy, (noisy, noisy)
+    shape = tuple(max(1, round(side * scale / TILE)) for side in plane.shape)
+    book, _ = coarse_picture(resampled(plane, (shape[0], shape[1])))
+    levels = book.astype(np.float32)
+    places = np.searchsorted((levels[1:] + levels[:-1]) / 2, means)
+    lower, upper = (one.astype(np.float32)[places] for one in cell_bounds(levels))
+    return levels[places], (lower, upper)
+
+
 def draw(pools: Sequence[Collection], config: FitConfig, rng: np.random.Generator) -> Sample:
     """Return a pair at random.
 
@@ -278,14 +299,12 @@ def draw(pools: Sequence[Collection], config: FitConfig, rng: np.random.Generato
     copy, grey = _handled(rng, forged)
     # 4.
     clipped = clipped_places(copy).astype(np.float32)
-    copy = _fitted(rng, copy, original, grey=grey)
+    copy = _fitted(rng, copy, original, grey=grey, kind=config.coarse)
     back = _composed(to_patch, cv2.invertAffineTransform(way))
     if moves:
         back = _composed(_error(rng), back)
     copy = _warp(copy, back, patch, cv2.INTER_LINEAR)
-    step = rng.uniform(*_COARSE_STEPS) / 2
-    means = tile_means(record)
-    coarse = np.asarray(means + rng.uniform(-step, step, means.shape), np.float32)
+    coarse, bounds = _coarse(rng, record, plane, scale, kind=config.coarse)
     outside = _band(rng)
     copy = np.where(outside, resampled(coarse, patch), copy)
     shown = _warp(mask.astype(np.float32), to_patch, patch, cv2.INTER_LINEAR)
@@ -296,7 +315,7 @@ def draw(pools: Sequence[Collection], config: FitConfig, rng: np.random.Generato
         mask=_share(shown, 2),
         clipped=_share(_warp(clipped, back, patch, cv2.INTER_LINEAR), TILE),
         outside=_share(outside, TILE),
-        coarse=coarse,
+        bounds=bounds,
         family=family if shown.any() else "",
         counts=lasts,
     )

@@ -18,8 +18,10 @@ from torch import nn
 
 from medseal import weights
 from medseal.digest import Digest
+from medseal.errors import WeightsError
 from medseal.protection.tamper.reference.config import FitConfig, read_config
 from medseal.protection.tamper.reference.images import Images, read_images
+from medseal.protection.tamper.reference.inference import CALIBRATION
 from medseal.protection.tamper.reference.losses import total_loss
 from medseal.protection.tamper.reference.pair import Batch, Pair, batch_of
 from medseal.protection.tamper.reference.samples import Sample, draw
@@ -103,8 +105,9 @@ def _batches(
     """Yield the batch of each step, drawn ahead by another process from seed and step alone."""
     ahead: deque[Future[list[Sample]]] = deque()
     asked = first
-    for step in range(first, config.steps):
-        while asked < config.steps and len(ahead) < _AHEAD:
+    last = config.stop_after or config.steps
+    for step in range(first, last):
+        while asked < last and len(ahead) < _AHEAD:
             numbers = (config.seed, asked)
             ahead.append(pool.submit(_samples, config, numbers, validates=False))
             asked += 1
@@ -142,10 +145,11 @@ def _fit(
         for n in range(_VALIDATION_BATCHES)
     ]
     losses: list[float] = []
+    last = config.stop_after or config.steps
     start = time.perf_counter()
     for step, batch in _batches(pool, config, first=rows[-1].step if rows else 0):
         losses.append(_train_step(pair, optimiser, batch, config, step))
-        if (step + 1) % config.validation_every and step + 1 < config.steps:
+        if (step + 1) % config.validation_every and step + 1 < last:
             continue
         checked = validate(pair, held, config)
         row = _Row(
@@ -204,6 +208,17 @@ def _train_step(
     return float(loss.detach())
 
 
+def _start_from(pair: Pair, folder: Path) -> str:
+    """Take the networks of another model, and return its digest."""
+    card, tensors = weights.load_folder(folder)
+    known = {name: torch.from_numpy(np.array(one)) for name, one in tensors.items()}
+    try:
+        pair.network.load_state_dict({n: t for n, t in known.items() if n != CALIBRATION})
+    except RuntimeError as error:
+        raise WeightsError(f"{card.id} is not a comparison of this size of network") from error
+    return str(card.sha256)
+
+
 def train_reference(config_path: Path, *, data_dir: Path, output_dir: Path) -> TrainedReference:
     """Train the networks and write their folder; a run that was stopped goes on.
 
@@ -223,7 +238,7 @@ def train_reference(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
     InputError
         There are no images to train on.
     WeightsError
-        The file of the run is damaged.
+        The file of the run is damaged, or the model to start from is missing or of another size.
     """
     config = read_config(config_path)
     fit = config.train
@@ -232,13 +247,15 @@ def train_reference(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
     torch.set_num_threads(fit.threads)
     torch.manual_seed(fit.seed)
     pair = Pair(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    initial = _start_from(pair, output_dir / config.initial) if config.initial else ""
     # Not forked: threads of this process would leave locks behind that nobody opens.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
         data_digest = pool.submit(_start, data_dir, fit).result()
         # How often the state is saved changes no result.
         settings = asdict(config.network) | asdict(fit) | {"validation_every": 0, "threads": 0}
-        digest = str(Digest.plain(json.dumps([settings, data_digest], sort_keys=True).encode()))
+        text = json.dumps([settings, data_digest, initial], sort_keys=True)
+        digest = str(Digest.plain(text.encode()))
         rows, checked = _fit(pair, pool, fit, run_folder, run_digest=digest)
     evaluation: dict[str, TomlValue] = {
         "part": "validation",
@@ -256,7 +273,11 @@ def train_reference(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
         sha256=Digest.plain(b""),  # replaced when the tensors are written
         network=_plain(asdict(config.network)),
         training=_plain(asdict(fit))
-        | {"data_digest": data_digest, "seconds": round(sum(row.seconds for row in rows))},
+        | {
+            "data_digest": data_digest,
+            "initial": initial,
+            "seconds": round(sum(row.seconds for row in rows)),
+        },
         metrics=evaluation,
     )
     weights.save(output_dir, card=card, tensors=tensors)
