@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import arguments, write_result
+from benchmarks.tamper_attacks import attacks
 from benchmarks.tamper_blind_tables import blind_tables
 from benchmarks.tamper_calibration import calibration
 from benchmarks.tamper_cases import bad_inputs, frame_cases
@@ -28,6 +29,7 @@ from benchmarks.tamper_costs import costs, record_sizes
 from benchmarks.tamper_methods import detectors
 from benchmarks.tamper_page import page_lines
 from benchmarks.tamper_plots import draw, examples
+from benchmarks.tamper_privacy import privacy
 from benchmarks.tamper_tables import tables
 from benchmarks.tamper_trials import Sample, Trial, run_unit, sample, trials
 from benchmarks.watermark_trials import load_records
@@ -45,6 +47,8 @@ PARTS = (
     "record_bytes",
     "bad_inputs",
     "frames",
+    "attacks",
+    "privacy",
     "examples",
     "calibration",
 )
@@ -54,6 +58,10 @@ NATIVE_IMAGES, NATIVE_ROUNDS, NATIVE_CHAINS = 3, 1, 1
 SIDES, QUICK_SIDES = (256, 512, 1024, 2048), (256,)
 REPEATS, QUICK_REPEATS = 15, 1
 WORKERS = 2
+# Images a folder and images with a search; images a folder and steps of a decoder.
+ATTACKED, SEARCHES, QUICK_ATTACKED = 8, 8, 1
+DECODED, DECODER_STEPS = 64, 800
+QUICK_DECODED, QUICK_DECODER_STEPS = 2, 2
 _CHUNK = 16
 _QUICK_FAMILIES = ("copy-move", "one value by one level")
 
@@ -178,6 +186,18 @@ def _examples(chosen: Any) -> dict[str, str]:
     return examples(folder / "tamper_examples.png")[1]
 
 
+def _attacks(chosen: Any) -> dict[str, Any]:
+    images, searches = (QUICK_ATTACKED, 0) if chosen.quick else (ATTACKED, SEARCHES)
+    return attacks(sample(test_files(chosen.data), chosen.data, images=images), searches=searches)
+
+
+def _privacy(chosen: Any) -> dict[str, Any]:
+    images, steps = (
+        (QUICK_DECODED, QUICK_DECODER_STEPS) if chosen.quick else (DECODED, DECODER_STEPS)
+    )
+    return privacy(chosen.data, images=images, steps=steps)
+
+
 def _stored(chosen: Any) -> dict[str, Any]:
     """Return the parts of an earlier result, if only some are measured now."""
     suffix = ".quick" if chosen.quick else ""
@@ -197,6 +217,8 @@ def _measured(chosen: Any, work: Path) -> Iterator[tuple[str, Any]]:
         "record_bytes": record_sizes,
         "bad_inputs": bad_inputs,
         "frames": frame_cases,
+        "attacks": lambda: _attacks(chosen),
+        "privacy": lambda: _privacy(chosen),
         "examples": lambda: _examples(chosen),
     }
     for name, measure in parts.items():
