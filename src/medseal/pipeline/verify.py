@@ -17,7 +17,7 @@ from medseal.pipeline.identify import Match, identify, load_record
 from medseal.pipeline.ledger import read_log_key, read_receipt
 from medseal.pipeline.records import leaf_digest
 from medseal.pipeline.workspace import Workspace
-from medseal.protection.tamper import FrameReport, MarkEvidence, Region, check
+from medseal.protection.tamper import FrameReport, MarkEvidence, Region, check, detect
 from medseal.protection.watermark import Extraction
 from medseal.vault import ImageRecord, ReleaseRecord
 
@@ -156,12 +156,28 @@ def verify(
     match, mark = _match(workspace, image, digests, receipt, evidence)
     if match is None:
         evidence.add("record", "unknown", "no record in this workspace fits the file")
+        _blind_opinion(image, evidence)
         return _finish(workspace, None, _report(Verdict.UNVERIFIABLE, 0.5, evidence))
     # 4.
     _check_ledger(workspace, match, evidence)
     # 5.
     report = _compare(workspace, image, digests, match, mark=mark, evidence=evidence)
     return _finish(workspace, match, report)
+
+
+def _blind_opinion(image: MedicalImage, evidence: _Evidence) -> None:
+    """Add what a network makes of a file without a record; it decides nothing."""
+    opinion = detect(image)
+    if opinion.abstained:
+        detail = f"none: {opinion.reason}"
+    else:
+        rate = f"{100 * opinion.operating_point.false_alarm_rate:.0f} %"
+        looks = "looks forged" if opinion.flagged else "does not look forged"
+        detail = (
+            f"{looks}, score {opinion.score:.2f}; at this threshold {rate} of clean images look so,"
+            " and many forgeries do not; no proof of anything"
+        )
+    evidence.add("blind opinion", "unknown", detail)
 
 
 def _log_key(workspace: Workspace | None, log_key_file: Path | None) -> VerifyingKey:

@@ -1,5 +1,6 @@
-"""Tamper evidence: a keyed fingerprint, and where a copy differs from it."""
+"""Tamper evidence: a keyed fingerprint, where a copy differs from it, and a blind opinion."""
 
+from medseal.protection.tamper.blind import BlindReport, detect
 from medseal.protection.tamper.compare import MODEL_ID, check
 from medseal.protection.tamper.exact import found_share
 from medseal.protection.tamper.fingerprint import (
@@ -16,12 +17,14 @@ __all__ = [
     "MAX_FINGERPRINT_BYTES",
     "MODEL_ID",
     "SIGNER_BYTES",
+    "BlindReport",
     "Fingerprint",
     "FrameReport",
     "MarkEvidence",
     "Region",
     "TamperReport",
     "check",
+    "detect",
     "fingerprint",
     "found_share",
     "signer_of",
