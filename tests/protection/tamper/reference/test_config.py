@@ -65,6 +65,10 @@ def test_the_committed_settings_are_those_of_the_default_model():
         ("[train]\nlearning_rate = nan", "positive"),
         ("[train]\nweight_decay = -1.0", "positive"),
         ("[train]\nunknown = 1", "no setting unknown"),
+        ('[train]\ncoarse = "other"', "picture or uniform"),
+        ("[train]\nsteps = 5\nstop_after = 6", "stop_after a step"),
+        ("initial = 3", "initial is a model id"),
+        ('initial = "../up"', "initial is a model id"),
     ],
 )
 def test_a_wrong_setting_is_refused(tmp_path, more, message):

@@ -16,8 +16,17 @@ def test_maps_of_a_tile_are_difference_clipped_and_outside():
     copy[TILE:, 2 * TILE :] = 255
     clipped, outside = np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32)
     clipped[1, 2], outside[0, 1] = 1, 0.5
-    maps = tile_maps(copy, np.full((2, 3), 100, np.float32), clipped, outside)
+    exact = np.full((2, 3), 100, np.float32)
+    maps = tile_maps(copy, (exact, exact), clipped, outside)
     assert maps.shape == (3, 2, 3)
     # In units of sixteen levels, four at most.
     assert maps[0].tolist() == [[0.5, 0, 0], [0, 0, 4]]
     assert np.array_equal(maps[1:], [clipped, outside])
+
+
+def test_a_mean_within_what_the_record_says_does_not_differ():
+    copy = np.repeat(np.array([84, 95, 105, 124], np.float32), TILE)[None].repeat(TILE, axis=0)
+    none = np.zeros((1, 4), np.float32)
+    lower, upper = np.full((1, 4), 92, np.float32), np.full((1, 4), 108, np.float32)
+    maps = tile_maps(copy, (lower, upper), none, none)
+    assert maps[0].tolist() == [[-0.5, 0, 0, 1]]

@@ -90,7 +90,7 @@ def test_a_batch_holds_what_the_samples_hold(samples):
     assert batch.counts.tolist() == [float(sample.counts) for sample in samples]
     first = samples[0]
     assert np.allclose(batch.copy[0, 0].numpy() * 64 + 128, first.copy, atol=1e-3)
-    maps = tile_maps(first.copy, first.coarse, first.clipped, first.outside)
+    maps = tile_maps(first.copy, first.bounds, first.clipped, first.outside)
     assert np.array_equal(batch.maps[0].numpy(), maps)
 
 

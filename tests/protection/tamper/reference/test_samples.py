@@ -34,12 +34,12 @@ def test_a_sample_has_its_shapes(pools):
         "mask": PATCH // 2,
         "clipped": TILES,
         "outside": TILES,
-        "coarse": TILES,
     }.items():
         values = getattr(sample, name)
         assert values.shape == (side, side), name
         assert values.dtype == np.float32, name
         assert np.isfinite(values).all(), name
+    assert [one.shape for one in sample.bounds] == [(TILES, TILES)] * 2
     for share in (sample.mask, sample.clipped, sample.outside):
         assert share.min() >= 0
         assert share.max() <= 1 + 1e-6
@@ -98,12 +98,17 @@ def test_what_is_cut_off_shows_the_coarse_picture(pools):
         whole = sample.outside == 1
         means = tile_means(sample.copy)
         if whole.any():
-            assert np.abs(means - sample.coarse)[whole].mean() < 6
+            assert np.abs(means - np.mean(sample.bounds, axis=0))[whole].mean() < 10
         hidden = np.kron(sample.outside, np.ones((TILE // 2, TILE // 2))) == 1
         assert not sample.mask[hidden].any()
 
 
-def test_coarse_means_are_off_by_half_a_step_at_most(pools):
-    for sample in drawn(pools, 4):
-        apart = np.abs(sample.coarse - tile_means(sample.record))
-        assert 0.5 < apart.max() <= 8
+@pytest.mark.parametrize(("coarse", "inside"), [("picture", 0.9), ("uniform", 0.0)])
+def test_means_lie_where_the_record_says(pools, coarse, inside):
+    for sample in drawn(pools, 4, coarse=coarse):
+        lower, upper = sample.bounds
+        means = tile_means(sample.record)
+        assert ((lower <= means) & (means <= upper)).mean() >= inside
+        assert (upper >= lower).all()
+        if coarse == "uniform":
+            assert 0.5 < np.abs(lower - means).max() <= 8
