@@ -1,6 +1,7 @@
 """The grey curve: the monotone map from the levels of a copy to those of the record."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +91,15 @@ class Knots:
         their own.
     first, way
         (4096,): for evenly spaced levels the knot before, and how far to the next one, 0 to 1.
+    bends
+        (pieces, knots): second differences of a curve that bends little.
     """
 
     levels: Values
     jumps: tuple[bool, bool]
     first: NDArray[np.intp]
     way: Values
+    bends: Values
 
     @classmethod
     def of(cls, plane: Plane) -> "Knots | None":
@@ -115,7 +119,9 @@ class Knots:
         levels = np.concatenate([[low] * jumps[0], inner, [high] * jumps[1]])
         place = np.interp(np.linspace(0, TOP_LEVEL, ENTRIES), levels, np.arange(len(levels)))
         first = np.minimum(place.astype(np.intp), len(levels) - 2)
-        return cls(levels=levels, jumps=jumps, first=first, way=place - first)
+        return cls(
+            levels=levels, jumps=jumps, first=first, way=place - first, bends=_bends(levels, jumps)
+        )
 
     def shares(self, plane: Plane, tiles: tuple[int, int]) -> Values:
         """Return how much each knot weighs in the mean of each tile: (tiles, knots).
@@ -159,20 +165,21 @@ class Knots:
             spreads.append(float(target[wholly].std()) if enough else 0.0)
         return spreads[0], spreads[1]
 
-    def bends(self) -> Values:
-        """Return the second differences of a curve that bends little: (pieces, knots)."""
-        first, last = int(self.jumps[0]), len(self.levels) - int(self.jumps[1])
-        gaps = np.diff(self.levels)
-        rows = []
-        for middle in range(first + 1, last - 1):
-            row = np.zeros(len(self.levels))
-            row[middle - 1 : middle + 2] = (
-                1 / gaps[middle - 1],
-                -1 / gaps[middle - 1] - 1 / gaps[middle],
-                1 / gaps[middle],
-            )
-            rows.append(row)
-        return np.array(rows)
+
+def _bends(levels: Values, jumps: tuple[bool, bool]) -> Values:
+    """Return the second differences between knots, where the curve must not jump."""
+    first, last = int(jumps[0]), len(levels) - int(jumps[1])
+    gaps = np.diff(levels)
+    rows = []
+    for middle in range(first + 1, last - 1):
+        row = np.zeros(len(levels))
+        row[middle - 1 : middle + 2] = (
+            1 / gaps[middle - 1],
+            -1 / gaps[middle - 1] - 1 / gaps[middle],
+            1 / gaps[middle],
+        )
+        rows.append(row)
+    return np.array(rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -251,28 +258,33 @@ def curve_fit(
         False for a negative.
     """
     count = len(knots.levels)
-    # A value at the first knot, then steps that all have one sign.
-    steps = np.tril(np.ones((count, count)))
-    steps[:, 1:] *= 1 if rising else -1
-    design = shares @ steps
-    slope = max(float(np.ptp(target)), 1.0) / float(np.ptp(knots.levels))
-    bends = knots.bends() @ steps / (_BEND * slope)
-    weighted = design * weights[:, None]
-    matrix = design.T @ weighted + bends.T @ bends
-    matrix[np.diag_indices(count)] += _TINY * max(float(np.trace(matrix)), 1.0)
-    right = weighted.T @ target
+    steps = _steps(count, rising=rising)
+    slope = float(max(target.max() - target.min(), 1.0) / (knots.levels[-1] - knots.levels[0]))
+    bends = knots.bends / (_BEND * slope)
+    weighted = shares * weights[:, None]
+    matrix = steps.T @ (shares.T @ weighted + bends.T @ bends) @ steps
+    matrix.flat[:: count + 1] += _TINY * max(float(matrix.trace()), 1.0)
+    right = steps.T @ (target @ weighted)
     free = np.ones(count, np.bool_)
-    solved = np.zeros(count)
+    solved = np.linalg.solve(matrix, right)
     while True:
-        solved[:] = 0
-        solved[free] = np.linalg.solve(matrix[np.ix_(free, free)], right[free])
         falling = free & (solved < 0)
         falling[0] = False
         if not falling.any():
             break
         free &= ~falling
+        solved[:] = 0
+        solved[free] = np.linalg.solve(matrix[free][:, free], right[free])
     values = steps @ solved
     return CurveFit(values=values, knots=knots, predicted=shares @ values, rising=rising)
+
+
+@cache
+def _steps(count: int, *, rising: bool) -> Values:
+    """Return the values that come of a first one and of steps that all have one sign."""
+    steps = np.tril(np.ones((count, count)))
+    steps[:, 1:] *= 1 if rising else -1
+    return frozen(steps)
 
 
 def rank_curve(plane: Plane) -> Plane:

@@ -13,8 +13,9 @@ from medseal.protection.tamper.grey_curve import (
     look_up,
 )
 from medseal.protection.tamper.registration_evidence import Evidence, Record
+from medseal.protection.tamper.registration_tiles import centres, mixed_tiles, seen_tiles
 
-__all__ = ["Alignment", "Grid", "Round", "aligned", "composed", "curve_at", "seen_tiles"]
+__all__ = ["Alignment", "Grid", "Round", "aligned", "composed", "curve_at"]
 
 SAMPLES = 8
 """Places a tile, down and across, in the plane that the copy is worked on."""
@@ -27,8 +28,6 @@ _OVERLAP_POWER = 0.2
 _DAMPING = 1e-3
 _LARGEST_STEP = 1.5
 _SMALL_STEP = 0.004
-_EDGE = 0.02
-_BESIDE = 0.05
 _LEAST_TILES = 24
 _TINY = 1e-9
 # Changes of the map without shear: of x by 1, x and y, of y by 1, x and y; then of the curve.
@@ -66,13 +65,12 @@ class Grid:
         """Down and across."""
         return self.target.shape[0], self.target.shape[1]
 
-    def places(self) -> tuple[Values, Values]:
-        """Return the centres of the tiles, across and down, in half sides: two of (tiles,)."""
-        down, across = self.tiles
-        half = max(down, across) / 2
-        x = (np.arange(across) + 0.5 - across / 2) / half
-        y = (np.arange(down) + 0.5 - down / 2) / half
-        return np.tile(x, down), np.repeat(y, across)
+    def blurred(self, sigma: float) -> Record:
+        """Return the record of blurred means, which no longer lie between bounds."""
+        if not sigma:
+            return self.record
+        means = _smoothed(self.target.astype(np.float64), sigma).ravel()
+        return replace(self.record, means=means, lower=None, upper=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +116,12 @@ class Alignment:
         (tiles,), levels: how little clipped places tell of them.
     seen
         (tiles,), whether they lie inside the copy.
-    residual
-        Robust root mean square of the differences, in levels.
+    clean
+        (tiles,), those of them that do not lie beside foreign places.
+    record
+        What is known of the tiles.
     explained
         Share of the tiles inside the copy that it shows as they were.
-    correlation
-        Of predicted and recorded tile means, without the worst tiles.
     information
         (6, 6): of small changes of the map ahead of it, curve free; inverse of their covariance.
     """
@@ -132,11 +130,23 @@ class Alignment:
     fit: CurveFit
     evidence: Evidence
     doubt: Values
-    seen: NDArray[np.bool_]
-    residual: float
+    seen: Flags
+    clean: Flags
+    record: Record
     explained: float
-    correlation: float
     information: Values
+
+    @property
+    def residual(self) -> float:
+        """Robust root mean square of the differences, in levels."""
+        rough = self.record.rough(self.fit.predicted, self.clean, self.doubt)
+        power = (rough.trust * rough.pulls**2).sum() / max(rough.trust.sum(), _TINY)
+        return float(np.sqrt(power))
+
+    @property
+    def correlation(self) -> float:
+        """Of predicted and recorded tile means, without the worst tiles."""
+        return _correlation(self.fit.predicted, self.record.means, self.clean)
 
     @property
     def overlap(self) -> float:
@@ -175,52 +185,20 @@ def warped(plane: Plane, matrix: Values, tiles: tuple[int, int], samples: int) -
     )
 
 
-def seen_tiles(shape: tuple[int, int], matrix: Values, tiles: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return which tiles lie wholly inside a plane of a shape: (tiles,)."""
-    down, across = tiles
-    x, y = np.arange(across + 1) - across / 2, np.arange(down + 1) - down / 2
-    inside = np.ones((down + 1, across + 1), np.bool_)
-    for line, side in ((0, shape[1]), (1, shape[0])):
-        place = matrix[line, 0] * x + (matrix[line, 1] * y)[:, None] + matrix[line, 2]
-        slack = _EDGE * float(np.abs(matrix[line, :2]).sum())
-        inside &= (place >= -0.5 - slack) & (place <= side - 0.5 + slack)
-    inside = inside[1:] & inside[:-1]
-    return np.asarray((inside[:, 1:] & inside[:, :-1]).ravel())
-
-
-def mixed_tiles(shape: tuple[int, int], matrix: Values, tiles: tuple[int, int]) -> Flags:
-    """Return which tiles at the record's border lie beside foreign places of the copy: (tiles,).
-
-    Such places, black corners for the most part, are blurred into them.
-    """
-    down, across = tiles
-    x, y = np.arange(across + 1) - across / 2, np.arange(down + 1) - down / 2
-    result = np.zeros(tiles, np.bool_)
-    right, bottom = across / 2 + _BESIDE, down / 2 + _BESIDE
-    for side, at_x, at_y in (
-        (np.s_[0, :], x, -bottom),
-        (np.s_[-1, :], x, bottom),
-        (np.s_[:, 0], -right, y),
-        (np.s_[:, -1], right, y),
-    ):
-        column = matrix[0, 0] * at_x + matrix[0, 1] * at_y + matrix[0, 2]
-        row = matrix[1, 0] * at_x + matrix[1, 1] * at_y + matrix[1, 2]
-        inside = (column > 0) & (column < shape[1] - 1) & (row > 0) & (row < shape[0] - 1)
-        result[side] |= inside[1:] | inside[:-1]
-    return result.ravel()
-
-
 def _slopes(plane: Plane, tiles: tuple[int, int]) -> tuple[Values, Values]:
     """Return the mean slopes of tiles across and down, a tile: each (down, across)."""
     down, across = tiles
     samples = plane.shape[0] // down
     result = []
-    for turned, (lines, cells) in ((plane, (down, across)), (plane.T, (across, down))):
-        at = np.arange(1, cells) * samples
-        edges = np.empty((turned.shape[0], cells + 1))
-        edges[:, 1:-1] = (turned[:, at - 1] + turned[:, at]) / 2
-        edges[:, 0], edges[:, -1] = turned[:, 0], turned[:, -1]
-        result.append(np.diff(edges.reshape(lines, samples, cells + 1).mean(axis=1), axis=1))
+    for lines, size in (
+        (cv2.resize(plane, (plane.shape[1], down), interpolation=cv2.INTER_AREA), across),
+        (cv2.resize(plane, (across, plane.shape[0]), interpolation=cv2.INTER_AREA).T, down),
+    ):
+        edges = np.empty((lines.shape[0], size + 1))
+        inner = lines[:, samples - 1 : -1 : samples] + lines[:, samples::samples]
+        edges[:, 1:-1] = inner / 2
+        edges[:, 0], edges[:, -1] = lines[:, 0], lines[:, -1]
+        result.append(edges[:, 1:] - edges[:, :-1])
     return result[0], result[1].T
 
 
@@ -233,37 +211,33 @@ def _smoothed(values: Values, sigma: float) -> Values:
 def _design(grid: Grid, level: Plane, sigma: float) -> tuple[Values, Values]:
     """Return the tile means of a warped plane and how they follow the map and the curve."""
     means = cv2.resize(level, grid.tiles[::-1], interpolation=cv2.INTER_AREA).astype(np.float64)
-    means = _smoothed(means, sigma)
-    across, down = (_smoothed(slope, sigma).ravel() for slope in _slopes(level, grid.tiles))
-    x, y = grid.places()
-    flat = means.ravel()
-    columns = [across, across * x, across * y, down, down * x, down * y, flat, np.ones_like(flat)]
-    return flat, np.stack(columns, axis=1)
+    flat = _smoothed(means, sigma).ravel()
+    middles = centres(grid.tiles)
+    design = np.empty((8, flat.size))
+    for index, slope in enumerate(_slopes(level, grid.tiles)):
+        np.multiply(middles, _smoothed(slope, sigma).ravel(), out=design[3 * index : 3 * index + 3])
+    design[6], design[7] = flat, 1
+    return flat, design.T
 
 
 def _step(
-    grid: Grid, shown: Plane, matrix: Values, doubt: Values, round_: Round
+    grid: Grid, shown: Plane, matrix: Values, doubt: Values, *, record: Record, round_: Round
 ) -> tuple[Values, float]:
     """Return the map after one step of Gauss and Newton, and the step's length in tiles."""
     level = warped(shown, matrix, grid.tiles, round_.samples)
     means, design = _design(grid, level, round_.blur)
     seen = seen_tiles(shown.shape, matrix, grid.tiles)
     seen &= ~mixed_tiles(shown.shape, matrix, grid.tiles)
-    if int(seen.sum()) < _LEAST_TILES:
+    if int(np.count_nonzero(seen)) < _LEAST_TILES:
         return matrix, 0.0
-    if round_.blur:
-        blurred = _smoothed(grid.target.astype(np.float64), round_.blur).ravel()
-        record = replace(grid.record, means=blurred, lower=None, upper=None)
-        evidence = record.evidence(means, seen, doubt)
-    else:
-        evidence = grid.record.evidence(means, seen, doubt)
+    evidence = record.evidence(means, seen, doubt)
     if not round_.shears:
         design = design @ _NO_SHEAR
     weighted = design * evidence.weights[:, None]
     normal = design.T @ weighted
-    diagonal = np.diag_indices(len(normal))
-    normal[diagonal] *= 1 + _DAMPING
-    normal[diagonal] += _TINY + _TINY * float(np.trace(normal))
+    diagonal = normal.ravel()[:: len(normal) + 1]
+    diagonal *= 1 + _DAMPING
+    diagonal += _TINY + _TINY * float(diagonal.sum())
     solved = np.linalg.solve(normal, weighted.T @ evidence.pulls)
     if not round_.shears:
         solved = _NO_SHEAR @ solved
@@ -306,23 +280,20 @@ def curve_at(
         evidence = judge(fit.predicted, clean, doubt)
         wanted = fit.predicted + evidence.pulls
         fit = curve_fit(knots, shares, wanted, evidence.weights, rising=rising)
-    evidence = record.evidence(fit.predicted, clean, doubt)
-    rough = record.rough(fit.predicted, clean, doubt)
-    power = float((rough.trust * rough.pulls**2).sum() / max(rough.trust.sum(), _TINY))
     return Alignment(
         matrix=matrix,
         fit=fit,
-        evidence=evidence,
+        evidence=record.evidence(fit.predicted, clean, doubt),
         doubt=doubt,
         seen=seen,
-        residual=float(np.sqrt(power)),
+        clean=clean,
+        record=record,
         explained=record.explained(fit.predicted, seen & clean),
-        correlation=_correlation(fit.predicted, record.means, clean),
         information=np.zeros((6, 6)),
     )
 
 
-def _correlation(first: Values, second: Values, seen: NDArray[np.bool_]) -> float:
+def _correlation(first: Values, second: Values, seen: Flags) -> float:
     """Return the correlation of tile means without the tiles that fit worst."""
     first, second = first[seen], second[seen]
     errors = np.abs(first - second)
@@ -373,11 +344,12 @@ def aligned(
     """
     doubt = np.zeros(grid.target.size)
     for round_ in rounds:
+        record = grid.blurred(round_.blur)
         for repeated in range(round_.repeats):
             shown = look_up(table, grid.plane)
             longest = 0.0
             for _ in range(round_.steps):
-                matrix, length = _step(grid, shown, matrix, doubt, round_)
+                matrix, length = _step(grid, shown, matrix, doubt, record=record, round_=round_)
                 longest = max(length, longest)
                 if length < _SMALL_STEP:
                     break

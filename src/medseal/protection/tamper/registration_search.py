@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from medseal.imaging.image import frozen
 from medseal.protection.tamper.grey_curve import look_up, rank_curve
 from medseal.protection.tamper.orientation import ORIENTATIONS, Orientation
 from medseal.protection.tamper.registration_fit import SAMPLES, Grid, composed
@@ -119,11 +121,12 @@ class Start:
     score: float
 
 
+@cache
 def oriented(orientation: Orientation) -> Values:
     """Return the matrix of an orientation, columns first, rows downwards: (2, 2)."""
     turn = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), orientation.quarter_turns)
     mirror = np.diag([-1 if orientation.mirrored else 1, 1])
-    return np.asarray(mirror @ turn, np.float64)
+    return frozen(np.asarray(mirror @ turn, np.float64))
 
 
 def rotation(angle: float) -> Values:
@@ -132,15 +135,14 @@ def rotation(angle: float) -> Values:
     return np.array([[cosine, sine], [-sine, cosine]])
 
 
-def _linears(frames: Frames, orientation: Orientation) -> list[Values]:
-    """Return the turns and scales to be tried in an orientation."""
+def _linears(frames: Frames, orientation: Orientation) -> Values:
+    """Return the turns and scales to be tried in an orientation: (maps, 2, 2)."""
     fill = frames.fill(orientation)
     bases = [np.diag(fill * [aspect**0.5, aspect**-0.5]) for aspect in _ASPECTS]
     if abs(np.log(fill[0] / fill[1])) > _OTHER_PROPORTION:
         bases += [np.diag([side, side]) for side in (fill.max(), fill.min())]
-    return [
-        scale * base @ rotation(angle) for base, scale, angle in product(bases, _SCALES, _ANGLES)
-    ]
+    tried = np.stack(bases)[:, None] @ _TURNED
+    return np.asarray(tried.reshape(-1, 2, 2), np.float64)
 
 
 def ranks(values: Plane) -> Plane:
@@ -150,6 +152,10 @@ def ranks(values: Plane) -> Plane:
     first = np.searchsorted(ordered, whole, side="left")
     last = np.searchsorted(ordered, whole, side="right")
     return np.asarray((first + last).reshape(values.shape) / 2, np.float32)
+
+
+# All turns at all scales: (maps, 2, 2).
+_TURNED = np.stack([scale * rotation(angle) for scale, angle in product(_SCALES, _ANGLES)])
 
 
 class _Field:
@@ -229,7 +235,7 @@ def starts(
     field = _Field(grid)
     turned, matrices = [], []
     for orientation in orientations:
-        linears = np.stack(_linears(frames, orientation))
+        linears = _linears(frames, orientation)
         still = frames.matrix(orientation, np.eye(2), np.zeros(2))
         turned += [orientation] * len(linears)
         matrices.append(frames.matrices(orientation, linears, still[:, 2]))
