@@ -105,3 +105,18 @@ def test_the_most_suspicious_frame_counts(model):
     assert report.score < max(scores)
     alone = detect(picture(frames[report.frame][None]), model=model)
     assert np.array_equal(report.mask, alone.mask)
+
+
+def test_the_installed_detector_says_its_operating_point():
+    report = detect(grey(224, 224))
+    assert report.model_id == "tamper-blind"
+    assert not report.abstained
+    assert report.operating_point.false_alarm_rate == pytest.approx(0.05, abs=0.01)
+    assert report.flagged == (report.score >= report.operating_point.threshold)
+
+
+def test_the_installed_detector_does_not_know_plain_noise():
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
+    report = detect(picture(noise))
+    assert report.abstained
+    assert not report.flagged
