@@ -31,7 +31,7 @@ from benchmarks.tamper_page import page_lines
 from benchmarks.tamper_plots import draw, examples
 from benchmarks.tamper_privacy import privacy
 from benchmarks.tamper_tables import tables
-from benchmarks.tamper_trials import Sample, Trial, run_unit, sample, trials
+from benchmarks.tamper_trials import Sample, Trial, part_of, run_unit, sample, trials
 from benchmarks.watermark_trials import load_records
 from medseal.datasets.material import Material, test_files, training_files
 from medseal.errors import InputError
@@ -78,25 +78,28 @@ def _units(
     plan: Callable[[str], Sequence[Trial]],
     names: Sequence[str],
     known: Sequence[Row],
-) -> Iterator[tuple[Sample, list[Trial], list[str]]]:
-    """Yield image, trials and methods for which no record stands yet."""
+) -> list[tuple[Sample, list[Trial], list[str]]]:
+    """Return image, trials and methods for which no record stands yet; all images by turns."""
     shown = {name.partition("=")[0] for name in names}
     done = {
         (row["image"], row["trial"])
         for row in known
         if row["kind"] == "left out" or shown <= set(row["methods"])
     }
+    found = []
     for item in items:
         missing = [trial for trial in plan(item.name) if (item.name, trial.name) not in done]
         for start in range(0, len(missing), _CHUNK):
-            yield item, missing[start : start + _CHUNK], list(names)
+            found.append((start, (item, missing[start : start + _CHUNK], list(names))))
+    # Of a run that is stopped the records are of all images then.
+    return [unit for _, unit in sorted(found, key=lambda pair: pair[0])]
 
 
 def _results(
     units: Sequence[tuple[Sample, list[Trial], list[str]]], workers: int
 ) -> Iterator[list[Row]]:
     """Yield the records of each unit as they come, of one worker in this very process."""
-    if workers == 1:
+    if workers <= 1:
         yield from (run_unit(*unit) for unit in units)
         return
     # Spawned, not forked: a fork of a process whose threads have computed may hang.
@@ -113,9 +116,12 @@ def run(
     *,
     workers: int = WORKERS,
 ) -> list[Row]:
-    """Return the records of all trials; those in the file are kept and the others added to it."""
+    """Return the records of all trials; those in the file are kept and the others added to it.
+
+    Without a worker only those in the file are returned.
+    """
     known = load_records(path)
-    units = list(_units(items, plan, names, known))
+    units = _units(items, plan, names, known) if workers else []
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(record) + "\n" for record in known))
     with path.open("a") as file:
@@ -132,7 +138,11 @@ def run(
 def _plan(chosen: Any, *, rounds: int, chains: int) -> Callable[[str], Sequence[Trial]]:
     if chosen.quick:
         return lambda name: trials(name, rounds=1, chains=1, families=_QUICK_FAMILIES)
-    return lambda name: trials(name, rounds=rounds, chains=chains)
+
+    def plan(name: str) -> Sequence[Trial]:
+        return part_of(name, trials(name, rounds=rounds, chains=chains), share=chosen.share)
+
+    return plan
 
 
 def _items(
@@ -235,7 +245,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, help="most images of each folder")
     parser.add_argument("--rounds", type=int, help="draws of each benign handling")
     parser.add_argument("--chains", type=int, help="of each kind after each family of edits")
-    parser.add_argument("--workers", type=int, default=WORKERS)
+    parser.add_argument("--share", type=float, default=1.0, help="of the copies of an image")
+    parser.add_argument(
+        "--workers", type=int, default=WORKERS, help="processes; 0: tables of the records there are"
+    )
     parser.add_argument("--work", type=Path, help="folder for records; kept, to go on later")
     chosen = parser.parse_args(argv)
     if chosen.data is None:

@@ -44,6 +44,7 @@ __all__ = [
     "Trial",
     "edited",
     "one_image",
+    "part_of",
     "run_unit",
     "sample",
     "trials",
@@ -250,6 +251,12 @@ def trials(
             after += [str(rng.choice(beyond))] * int(rng.random() < _BEYOND_SHARE)
         result += [Trial(family=family, handling=handling) for handling in after]
     return result
+
+
+def part_of(name: str, plan: Sequence[Trial], *, share: float) -> list[Trial]:
+    """Return a share of the trials of an image, in an order in which any part is a fair one."""
+    drawn = _generator(f"{name}/part").permutation(len(plan))
+    return [plan[place] for place in drawn[: round(share * len(plan))]]
 
 
 def _changed_levels(image: MedicalImage, levels: Levels) -> tuple[MedicalImage, Flags]:

@@ -44,6 +44,11 @@ def test_tables_are_written_and_gone_on_with(data, tmp_path, capsys):
     again = run(data, tmp_path, *chosen)
     assert again["trials"] == first["trials"]
     assert "units" not in capsys.readouterr().err
+    records = tmp_path / "work" / "trials.jsonl"
+    records.write_text("".join(records.read_text().splitlines(keepends=True)[:-9]))
+    part = run(data, tmp_path, *chosen, "--workers", "0")
+    counted = part["trials"]["with_record"]["about"]
+    assert sum(counted.values()) < sum(record["about"].values())
 
 
 def test_parts_measured_alone_are_added_to_the_result(data, tmp_path):

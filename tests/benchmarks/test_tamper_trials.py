@@ -19,6 +19,7 @@ from benchmarks.tamper_trials import (
     Trial,
     edited,
     one_image,
+    part_of,
     run_unit,
     sample,
     trials,
@@ -75,6 +76,15 @@ def test_every_handling_and_family_is_planned_and_the_plan_stays():
         assert sum(name in IN_SEQUENCE for name in after) == 3
     assert SMALLEST not in lossy
     assert LESION in lossy
+
+
+def test_a_part_of_a_plan_is_drawn_over_all_of_it():
+    plan = trials("one", rounds=1, chains=1)
+    half = part_of("one", plan, share=0.5)
+    assert len(half) == round(len(plan) / 2)
+    assert half == part_of("one", plan, share=0.5)
+    assert set(half) < set(part_of("one", plan, share=1.0)) == set(plan)
+    assert 0.3 < sum(not trial.family for trial in half) / len(half) < 0.7
 
 
 @pytest.mark.parametrize("family", FAMILIES)
