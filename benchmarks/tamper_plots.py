@@ -201,7 +201,8 @@ def draw(
             )
         )
         families = result["with_record"]["by_family"]
-        written.append(_families(families, folder / "tamper_families.png"))
+        if families:
+            written.append(_families(families, folder / "tamper_families.png"))
     if result.get("blind"):
         title = "Without a record: all copies"
         written.append(
