@@ -1,4 +1,4 @@
-"""The canonical plane: one frame's brightness on a grid of tiles, whatever the size of the image."""
+"""The canonical plane: the brightness of a frame on a grid of tiles, whatever its size."""
 
 from dataclasses import dataclass
 

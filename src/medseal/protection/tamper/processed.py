@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.imaging import MedicalImage
-from medseal.protection.attacks.levels import WHITE_LEVEL, levels_of
+from medseal.protection.attacks.levels import levels_of
 from medseal.protection.tamper.canonical import (
     LEAST_SIDE,
     TILE,
@@ -33,6 +33,7 @@ from medseal.protection.tamper.reference.record import (
     readout,
 )
 from medseal.protection.tamper.registration import Registration, rectified, register
+from medseal.protection.tamper.shown_levels import record_levels
 
 __all__ = [
     "Finding",
@@ -91,14 +92,16 @@ def _shares(places: Flags) -> Plane:
 def _brought_back(
     plane: Plane, registration: Registration, record: FrameRecord
 ) -> tuple[Plane, Flags, Flags]:
-    """Return the copy in the record's places and levels, what is clipped and what is not seen."""
+    """Return the copy in the record's places and levels, what may be clipped, what is not known.
+
+    Where nothing is known, outside the copy or clipped, the coarse picture stands in.
+    """
     shape = (record.coarse.shape[0] * TILE, record.coarse.shape[1] * TILE)
     shown, seen = rectified(plane, registration, shape)
-    clipped = clipped_places(shown)
-    beyond = shown - np.clip(shown, 0, WHITE_LEVEL)
-    levels = registration.curve.apply(shown) + beyond
+    levels, lost = record_levels(shown, registration.curve, record.bounds, seen)
+    known = seen & ~lost
     filled = cv2.resize(record.coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.where(seen, levels, filled).astype(np.float32), clipped & seen, ~seen
+    return np.where(known, levels, filled).astype(np.float32), clipped_places(shown) & seen, ~known
 
 
 def _image_logit(tiles: Plane, outside: Plane) -> float:
@@ -125,8 +128,8 @@ def _found(
     record: FrameRecord,
     read: Readout,
 ) -> Finding:
-    copy, clipped, unseen = _brought_back(plane, registration, record)
-    outside = _shares(unseen)
+    copy, clipped, unknown = _brought_back(plane, registration, record)
+    outside = _shares(unknown)
     reading = networks.read(copy)
     residual, energy = read.residual(reading.features, record.codes)
     maps = tile_maps(copy, record.bounds, _shares(clipped), outside)
