@@ -6,6 +6,7 @@ def test_bad_input_is_never_called_authentic():
     assert found["wrong"] == []
     outcomes = found["outcomes"]
     assert outcomes["no record"] == "unverifiable"
+    assert outcomes["record of an older version replayed"] == "tampered"
     assert outcomes["record cut"] == outcomes["key of another hospital"] == "FingerprintError"
     assert outcomes["12 bits: one value changed by the least step"] == "tampered"
     assert all(outcomes[name] == "authentic" for name in outcomes if name.endswith(": unchanged"))
