@@ -1,5 +1,7 @@
 """Compare a copy with a fingerprint: equal, turned, changed in places, or changed as a whole."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
 from medseal.protection.tamper.readings import INVERTED, plain_reading
 from medseal.protection.tamper.report import Outcome, TamperCheck, TamperReport
+from medseal.protection.tamper.verdict import processed_report, refined
 
 __all__ = ["MODEL_ID", "check"]
 
@@ -86,6 +89,8 @@ def check(
     ------
     FingerprintError
         The record is damaged, was made with another key or signed by another signer.
+    WeightsError
+        The networks that compare a processed copy are missing or damaged.
     """
     checks: list[TamperCheck] = []
     # 1.
@@ -118,35 +123,12 @@ def check(
     if found is None or changes is None or not changes.is_local:
         why = _geometry(image, fingerprint) if changes is None else changes.detail
         checks.append(("tiles", "unknown", why))
-        return _processed(image, found=found, mark=mark, checks=checks)
-    return _tampered(image, found, changes, checks)
-
-
-def _processed(
-    image: MedicalImage,
-    *,
-    found: Found | None,
-    mark: MarkEvidence | None,
-    checks: list[TamperCheck],
-) -> TamperReport:
-    """Return what can be said of a copy that is neither equal nor edited in places alone.
-
-    Parameters
-    ----------
-    image
-        The copy.
-    found
-        What is equal to the record exactly, in the best orientation; None if hardly a tile is.
-    mark
-        Where a watermark is heard in the copy, if one was read.
-    checks
-        Made so far; the last one says why the exact tiers do not decide.
-    """
-    if mark is not None:
-        share = f"{100 * mark.heard_share:.0f} %"
-        checks.append(("mark", "unknown", f"the watermark is heard in {share} of its cells"))
-    operations = () if found is None else _operations(found.orientation.name, found.reading)
-    return _report(image, "unverifiable", _UNDECIDED_SCORE, checks, operations=operations)
+        operations = () if found is None else _operations(found.orientation.name, found.reading)
+        return processed_report(
+            image, fingerprint, key, mark=mark, checks=checks, operations=operations
+        )
+    narrowed = refined(changes.mask, image, fingerprint, key)
+    return _tampered(image, found, replace(changes, mask=narrowed), checks)
 
 
 def _record_check(record: Fingerprint, key: bytes | None, signer: bytes | None) -> TamperCheck:

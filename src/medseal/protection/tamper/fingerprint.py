@@ -26,6 +26,7 @@ from medseal.protection.tamper.keys import (
     sub_key,
     verify_signature,
 )
+from medseal.protection.tamper.reference.record import PURPOSE, enrol
 from medseal.protection.tamper.tiles import (
     MAX_TILES,
     TILE_MAC_BYTES,
@@ -339,12 +340,15 @@ def fingerprint(image: MedicalImage, key: bytes, *, values: Digest | None = None
     ------
     FingerprintError
         The key has not 32 bytes.
+    WeightsError
+        The networks of the robust part are missing or damaged.
     """
     check_key(key)
     stored = image.stored_values
     grid = TileGrid.of(image.frames, image.rows, image.columns)
+    salt = secrets.token_bytes(_SALT_BYTES)
     draft = Fingerprint(
-        salt=secrets.token_bytes(_SALT_BYTES),
+        salt=salt,
         values=values if values is not None else values_digest(image),
         frames=image.frames,
         rows=image.rows,
@@ -356,7 +360,7 @@ def fingerprint(image: MedicalImage, key: bytes, *, values: Digest | None = None
         photometric_interpretation=image.photometric_interpretation,
         macs=bytes(TILE_MAC_BYTES * grid.tiles),
         textured=np.packbits(textured_tiles(stored, grid)).tobytes(),
-        robust=b"",
+        robust=enrol(image, sub_key(image_key(key, salt), PURPOSE)),
         signer=bytes(SIGNER_BYTES),
         tag=bytes(TAG_BYTES),
         signature=bytes(SIGNATURE_BYTES),
