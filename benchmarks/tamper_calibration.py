@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.tamper_handling import EXACT_GROUPS
+
 __all__ = ["calibration"]
 
 _QUANTILES = (0.5, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0)
@@ -40,13 +42,19 @@ def calibration(rows: Sequence[Row]) -> dict[str, Any]:
     ----------
     rows
         Records of `tamper_trials.run_unit` on patients that nothing was trained on and that are
-        no test patients.
+        no test patients; handling beyond what is benign is left out.
     """
     result = {}
     for method in sorted({name for row in rows for name in row["methods"]}):
-        here = [row for row in rows if method in row["methods"]]
+        here = [
+            row for row in rows if method in row["methods"] and row["group_of_handling"] != "beyond"
+        ]
         benign = [row for row in here if row["kind"] == "benign"]
-        lossy = [row for row in here if row["kind"] == "edit" and row["handling"] != "none"]
+        lossy = [
+            row
+            for row in here
+            if row["kind"] == "edit" and row["group_of_handling"] not in EXACT_GROUPS
+        ]
         edits = _scores(lossy, method)
         quantiles = {q: float(np.quantile(_scores(benign, method), q)) for q in _QUANTILES}
         result[method] = {
