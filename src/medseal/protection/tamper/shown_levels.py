@@ -1,5 +1,6 @@
 """Levels of a copy brought to those of its record, where tile means say enough to fit a curve."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +14,10 @@ _WHITE = 255.0
 _ENTRIES = 1024
 # The levels as they are will do if so many tiles lie within so much of where the record says.
 _EQUAL_SHARE, _EQUAL_LEVELS = 0.85, 0.75
+# Tiles of which more is clipped tell no line and no power.
+_MOST_CLIPPED = 0.02
+_ROUNDS, _TRIMMED = 4, 0.88
+_MOST_LOG_POWER, _POWERS, _FINER = 0.9, 25, 13
 # Between these shares of the tile means a curve is known; outside it goes on as a straight line.
 _KNOWN = (0.01, 0.99)
 # A place is brighter than the mean of any tile: of the known range so much more is believed.
@@ -23,10 +28,46 @@ _BLACK, _LOST_SHARE = 4.0, 0.1
 Flags = NDArray[np.bool_]
 
 
-def _is_equal(means: Plane, bounds: tuple[Plane, Plane], seen: Flags) -> bool:
-    """Return whether the tiles lie where the record says without any curve."""
-    beyond = np.abs(means - np.clip(means, *bounds))[seen]
-    return bool(np.mean(beyond <= _EQUAL_LEVELS) >= _EQUAL_SHARE)
+def _within(levels: Plane, bounds: tuple[Plane, Plane], seen: Flags) -> float:
+    """Return the share of tiles that lie where the record says."""
+    means = tile_means(levels)
+    return float(np.mean(np.abs(means - np.clip(means, *bounds))[seen] <= _EQUAL_LEVELS))
+
+
+def _affine(shown: Plane, bounds: tuple[Plane, Plane], seen: Flags) -> Plane:
+    """Return the levels under the straight line that fits most tiles best."""
+    means = tile_means(shown)[seen].astype(np.float64)
+    middle = ((bounds[0] + bounds[1]) / 2)[seen].astype(np.float64)
+    kept = np.ones(means.size, np.bool_)
+    slope, offset = 1.0, 0.0
+    for _ in range(_ROUNDS):
+        deviation = means[kept] - means[kept].mean()
+        slope = float(deviation @ middle[kept] / max(deviation @ deviation, 1e-9))
+        offset = float(middle[kept].mean() - slope * means[kept].mean())
+        apart = np.abs(middle - slope * means - offset)
+        kept = apart <= np.quantile(apart, _TRIMMED)
+    return np.asarray(np.clip(slope * shown + offset, 0, _WHITE), np.float32)
+
+
+def _power(shown: Plane, bounds: tuple[Plane, Plane], seen: Flags) -> Plane:
+    """Return the levels under the power that puts most tiles where the record says."""
+    small = cv2.resize(shown, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    small = np.clip(small / _WHITE, 0, 1)
+    middle = (bounds[0] + bounds[1]) / 2
+    side = TILE // 4
+    tiles = (shown.shape[0] // TILE, side, shown.shape[1] // TILE, side)
+
+    def apart(power: float) -> float:
+        means = _WHITE * (small**power).reshape(tiles).mean(axis=(1, 3))
+        away = np.abs(means - middle)[seen]
+        return float(np.mean(away[away <= np.quantile(away, _TRIMMED)]))
+
+    powers = np.exp(np.linspace(-_MOST_LOG_POWER, _MOST_LOG_POWER, _POWERS))
+    best = int(np.argmin([apart(power) for power in powers]))
+    step = powers[1] / powers[0]
+    finer = powers[best] * step ** np.linspace(-1, 1, _FINER)
+    power = finer[int(np.argmin([apart(one) for one in finer]))]
+    return np.asarray(_WHITE * np.clip(shown / _WHITE, 0, 1) ** power, np.float32)
 
 
 def _straightened(curve: GreyCurve, means: NDArray[np.float32]) -> Plane:
@@ -50,10 +91,10 @@ def record_levels(
 ) -> tuple[Plane, Flags]:
     """Return the levels of the record for those of a copy, and which say nothing: (rows, columns).
 
-    Where the copy's tiles already lie within the record's bounds no curve is applied, and nothing
-    is lost: a fit over tile means says little of the few places that are brighter or darker than
-    any of them. Else white may be what a window clipped, and so may black, but for tiles that were
-    black in the record.
+    The simplest that puts the tiles where the record says: nothing, a straight line, a power, and
+    only then the fitted curve, which says little of the few places that are brighter or darker than
+    any tile. Unless nothing was changed, white may be what a window clipped, and so may black, but
+    for tiles that were black in the record.
 
     Parameters
     ----------
@@ -66,15 +107,20 @@ def record_levels(
     seen
         (rows, columns), places that lie in the copy.
     """
-    means = tile_means(shown)
     whole = tile_means(seen.astype(np.float32)) >= 1
-    if not whole.any() or _is_equal(means, bounds, whole):
+    if not whole.any() or _within(shown, bounds, whole) >= _EQUAL_SHARE:
         return shown, np.zeros_like(seen)
-    table = _straightened(curve, means[whole])
+    lost = _lost(shown, bounds)
+    told = whole & (tile_means(clipped_places(shown).astype(np.float32)) <= _MOST_CLIPPED)
+    for simple in (_affine, _power) if told.any() else ():
+        levels = simple(shown, bounds, told)
+        if _within(levels, bounds, told) >= _EQUAL_SHARE:
+            return levels, lost
+    table = _straightened(curve, tile_means(shown)[whole])
     places = np.clip(shown, 0, _WHITE) * np.float32((_ENTRIES - 1) / _WHITE)
     known = np.take(table, np.rint(places).astype(np.intp))
     levels = np.asarray(known + (shown - np.clip(shown, 0, _WHITE)), np.float32)
-    return levels, _lost(shown, bounds)
+    return levels, lost
 
 
 def _lost(shown: Plane, bounds: tuple[Plane, Plane]) -> Flags:
