@@ -1,13 +1,12 @@
 import dataclasses
 
 import numpy as np
-import pytest
 
 from medseal.protection.attacks import distortions
 from medseal.protection.tamper import check
 from medseal.protection.tamper.fingerprint import fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
-from medseal.protection.tamper.verdict import EVIDENCE, processed_report, refined
+from medseal.protection.tamper.verdict import EVIDENCE, processed_report
 from tests.protection.pictures import KEY, grey, picture
 from tests.protection.tamper.test_processed import (
     PLACE,
@@ -120,38 +119,6 @@ def test_a_frame_that_cannot_be_read_leaves_it_undecided_unless_another_is_forge
     report = reported(picture(lost), record)
     assert report.outcome == "tampered"
     assert [frame.outcome for frame in report.frames] == ["tampered", "unverifiable"]
-
-
-def test_changed_tiles_are_narrowed_to_the_places_that_changed(record):
-    image, mask = forged()
-    tiles = np.zeros_like(mask)
-    tiles[48:112, 128:200] = True
-    tiles[200:216, 40:48] = True
-    narrowed = refined(tiles, image, record, KEY)
-    assert not (narrowed & ~tiles).any()
-    assert overlap(narrowed, mask) > overlap(tiles, mask)
-    # A part in which the network sees nothing stays as it is: that it changed is certain.
-    assert narrowed[200:216, 40:48].all()
-
-
-def test_without_a_robust_part_changed_tiles_stay_as_they_are(record):
-    tiles = np.zeros((SIDE, SIDE), np.bool_)
-    tiles[:16, :16] = True
-    plain = dataclasses.replace(record, robust=b"")
-    assert np.array_equal(refined(tiles, original(), plain, KEY), tiles)
-
-
-@pytest.mark.parametrize(
-    ("handle", "outcome"),
-    [
-        (lambda image: image, "authentic"),
-        (lambda image: distortions.quarter_turn(image, turns=1), "transcoded"),
-        (jpeg, "processed"),
-    ],
-    ids=["equal", "turned", "JPEG"],
-)
-def test_a_check_hands_over_what_exact_evidence_does_not_decide(record, handle, outcome):
-    assert check(handle(original()), record, KEY).outcome == outcome
 
 
 def test_a_check_finds_a_forgery_behind_processing(record):

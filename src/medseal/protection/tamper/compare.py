@@ -1,7 +1,5 @@
 """Compare a copy with a fingerprint: equal, turned, changed in places, or changed as a whole."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +10,7 @@ from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
 from medseal.protection.tamper.readings import INVERTED, plain_reading
 from medseal.protection.tamper.report import Outcome, TamperCheck, TamperReport
-from medseal.protection.tamper.verdict import processed_report, refined
+from medseal.protection.tamper.verdict import processed_report
 
 __all__ = ["MODEL_ID", "check"]
 
@@ -127,8 +125,7 @@ def check(
         return processed_report(
             image, fingerprint, key, mark=mark, checks=checks, operations=operations
         )
-    narrowed = refined(changes.mask, image, fingerprint, key)
-    return _tampered(image, found, replace(changes, mask=narrowed), checks)
+    return _tampered(image, found, changes, checks)
 
 
 def _record_check(record: Fingerprint, key: bytes | None, signer: bytes | None) -> TamperCheck:

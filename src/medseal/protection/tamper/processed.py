@@ -45,6 +45,9 @@ __all__ = [
 _SHARPNESS = 4.0
 _UNSEEN_LOGIT = -20.0
 _HALF = 0.5
+_MOST_LOGIT = 30.0
+# Median energy of the residual: .13 for equal features, .52 for unrelated ones.
+_MOST_ENERGY = 0.4
 # Share of the tiles that a copy of the same image shows as they were: on training images at least
 # .93 with up to 9 % of the area forged, and .80 at most for another image of the kind.
 _LEAST_EXPLAINED = 0.8
@@ -67,6 +70,8 @@ class Finding:
         (rows, columns) of the copy.
     operations
         What honest handling did, as far as it is seen.
+    orientation
+        In which the frame lies on the record, in words; empty for upright.
     model_id
         What judged.
     """
@@ -75,6 +80,7 @@ class Finding:
     score_map: Plane
     mask: Flags
     operations: tuple[str, ...]
+    orientation: str
     model_id: str
 
 
@@ -127,15 +133,20 @@ def _found(
     registration: Registration,
     record: FrameRecord,
     read: Readout,
-) -> Finding:
+) -> Finding | Unreadable:
     copy, clipped, unknown = _brought_back(plane, registration, record)
     outside = _shares(unknown)
     reading = networks.read(copy)
     residual, energy = read.residual(reading.features, record.codes)
+    shown = outside < _HALF
+    if not shown.any() or float(np.median(energy[shown])) > _MOST_ENERGY:
+        return Unreadable(reason="another image, or too degraded (its features are unlike)")
     maps = tile_maps(copy, record.bounds, _shares(clipped), outside)
     tiles, places = networks.judge(reading, residual, np.concatenate([energy[None], maps]))
     hidden = cv2.resize(outside, places.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    chances = np.where(hidden < _HALF, 1 / (1 + np.exp(-places)), 0)
+    chances = np.where(
+        hidden < _HALF, 1 / (1 + np.exp(-np.clip(places, -_MOST_LOGIT, _MOST_LOGIT))), 0
+    )
     score_map = _on_copy(chances.astype(np.float32), registration, (plane.shape[0], plane.shape[1]))
     quiet = (tiles < 0) & (outside < _HALF)
     typical = float(np.median(energy[quiet if quiet.any() else ...]))
@@ -144,6 +155,7 @@ def _found(
         score_map=score_map,
         mask=score_map >= networks.place_threshold,
         operations=operations_of(registration, plane, typical),
+        orientation=registration.orientation.name,
         model_id=networks.model_id,
     )
 

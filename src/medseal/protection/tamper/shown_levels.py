@@ -12,8 +12,11 @@ __all__ = ["record_levels"]
 
 _WHITE = 255.0
 _ENTRIES = 1024
-# The levels as they are will do if so many tiles lie within so much of where the record says.
-_EQUAL_SHARE, _EQUAL_LEVELS = 0.85, 0.75
+# A tile lies where the record says up to so many levels. If so many tiles do, no other way is
+# tried; else the simplest way counts that puts hardly fewer tiles there than the best.
+_EQUAL_LEVELS, _PLAIN_SHARE, _WORSE = 0.75, 0.98, 0.004
+# A forgery leaves fewer tiles where they were; a way must explain so many more than none does.
+_PLAIN_BONUS = 0.03
 # Tiles of which more is clipped tell no line and no power.
 _MOST_CLIPPED = 0.02
 _ROUNDS, _TRIMMED = 4, 0.88
@@ -22,8 +25,9 @@ _MOST_LOG_POWER, _POWERS, _FINER = 0.9, 25, 13
 _KNOWN = (0.01, 0.99)
 # A place is brighter than the mean of any tile: of the known range so much more is believed.
 _MARGIN = 0.1
-# Mean of a tile that was black, and from which share on clipped places of a tile say nothing.
-_BLACK, _LOST_SHARE = 4.0, 0.1
+# An end within so many levels of the record's own clips nothing; so far from its mean a tile may
+# have had levels; from which share on the clipped places of a tile say nothing.
+_END, _NEAR, _LOST_SHARE = 3.0, 16.0, 0.1
 
 Flags = NDArray[np.bool_]
 
@@ -93,8 +97,8 @@ def record_levels(
 
     The simplest that puts the tiles where the record says: nothing, a straight line, a power, and
     only then the fitted curve, which says little of the few places that are brighter or darker than
-    any tile. Unless nothing was changed, white may be what a window clipped, and so may black, but
-    for tiles that were black in the record.
+    any tile. Unless nothing was changed, white may be what a window clipped, and so
+    may black.
 
     Parameters
     ----------
@@ -108,25 +112,38 @@ def record_levels(
         (rows, columns), places that lie in the copy.
     """
     whole = tile_means(seen.astype(np.float32)) >= 1
-    if not whole.any() or _within(shown, bounds, whole) >= _EQUAL_SHARE:
-        return shown, np.zeros_like(seen)
-    lost = _lost(shown, bounds)
+    nothing = np.zeros_like(seen)
+    if not whole.any() or _within(shown, bounds, whole) >= _PLAIN_SHARE:
+        return shown, nothing
     told = whole & (tile_means(clipped_places(shown).astype(np.float32)) <= _MOST_CLIPPED)
-    for simple in (_affine, _power) if told.any() else ():
-        levels = simple(shown, bounds, told)
-        if _within(levels, bounds, told) >= _EQUAL_SHARE:
-            return levels, lost
+    if not told.any():
+        told = whole
     table = _straightened(curve, tile_means(shown)[whole])
     places = np.clip(shown, 0, _WHITE) * np.float32((_ENTRIES - 1) / _WHITE)
-    known = np.take(table, np.rint(places).astype(np.intp))
-    levels = np.asarray(known + (shown - np.clip(shown, 0, _WHITE)), np.float32)
-    return levels, lost
+    fitted = np.take(table, np.rint(places).astype(np.intp)) + (shown - np.clip(shown, 0, _WHITE))
+    ways = [shown, _affine(shown, bounds, told), _power(shown, bounds, told), fitted]
+    shares = [_within(way, bounds, told) for way in ways]
+    shares[0] += _PLAIN_BONUS
+    enough = max(shares) - _WORSE
+    chosen = next(number for number, share in enumerate(shares) if share >= enough)
+    levels = np.asarray(ways[chosen], np.float32)
+    return levels, _lost(shown, levels, bounds) if chosen else nothing
 
 
-def _lost(shown: Plane, bounds: tuple[Plane, Plane]) -> Flags:
+def _lost(shown: Plane, levels: Plane, bounds: tuple[Plane, Plane]) -> Flags:
+    """Return the places at either end of the copy's levels that stand for a range of the record's.
+
+    They do if the end stands for a level inside the record's range, and the tile is one in which
+    the record may have had such levels.
+    """
+    lost = np.zeros(shown.shape, np.bool_)
+    black, white = shown < _WHITE / 2, shown >= _WHITE / 2
     ends = clipped_places(shown)
-    grey = (bounds[0] + bounds[1]) / 2 > _BLACK
-    lost = ends & ((shown > _WHITE / 2) | _spread(grey))
+    dark, bright = levels[ends & black], levels[ends & white]
+    if dark.size and float(np.median(dark)) > _END:
+        lost |= ends & black & _spread(bounds[0] <= float(np.median(dark)) + _NEAR)
+    if bright.size and float(np.median(bright)) < _WHITE - _END:
+        lost |= ends & white & _spread(bounds[1] >= float(np.median(bright)) - _NEAR)
     return np.asarray(lost & _spread(tile_means(lost.astype(np.float32)) >= _LOST_SHARE))
 
 

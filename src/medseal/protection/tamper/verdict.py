@@ -15,11 +15,10 @@ from medseal.protection.tamper.report import (
     Region,
     TamperCheck,
     TamperReport,
-    parts_of,
     regions_of,
 )
 
-__all__ = ["EVIDENCE", "processed_report", "refined"]
+__all__ = ["EVIDENCE", "processed_report"]
 
 EVIDENCE = "fingerprint"
 """Evidence of a region that the learned fingerprint shows."""
@@ -28,8 +27,6 @@ _UNDECIDED_SCORE = 0.5
 _MOST_LOGIT = 30.0
 # Of the surest place, for a mask where none is sure by itself.
 _OF_SUREST = 0.5
-# Below this chance the network sees nothing in a changed tile.
-_LEAST_SUREST = 0.05
 _MOST_NAMED = 4
 
 Flags = NDArray[np.bool_]
@@ -128,6 +125,10 @@ def processed_report(
         made.append(("fingerprint", "unknown", f"{reason}{where}"))
         if not forged:
             return _undecided(image, made, operations)
+    if len({one.orientation for one in read}) > 1 and not forged:
+        detail = "frames lie on their originals in different orientations: exchanged or replaced"
+        made.append(("frames", "unknown", detail))
+        return _undecided(image, made, operations)
     worst = max(read, key=lambda one: one.logit)
     score = _chance(worst.logit)
     where = f" in frames {_named(forged)}" if len(found) > 1 else ""
@@ -178,34 +179,3 @@ def _undecided(
         model_id="",
         checks=tuple(checks),
     )
-
-
-def refined(mask: Flags, image: MedicalImage, fingerprint: Fingerprint, key: bytes) -> Flags:
-    """Return the changed tiles of a copy of one frame, narrowed to the places that changed.
-
-    What tiles are changed is certain; where in them is the network's opinion. A part in which it
-    sees nothing stays as it is.
-
-    Parameters
-    ----------
-    mask
-        (rows, columns), the changed tiles on the copy.
-    image
-        The copy, otherwise equal to its record.
-    fingerprint, key
-        The record, authenticated, and its key.
-    """
-    if image.frames != 1 or not fingerprint.robust:
-        return mask
-    found = findings(image, fingerprint, key)
-    if isinstance(found, Unreadable) or not isinstance(found[0], Finding):
-        return mask
-    scores = found[0].score_map
-    narrowed = np.zeros_like(mask)
-    for top, left, bottom, right in parts_of(mask):
-        box = np.s_[top:bottom, left:right]
-        inside = mask[box]
-        surest = float((scores[box] * inside).max())
-        seen = surest >= _LEAST_SUREST
-        narrowed[box] |= inside & (scores[box] >= _OF_SUREST * surest) if seen else inside
-    return narrowed
