@@ -61,6 +61,6 @@ def test_black_and_white_that_stayed_are_known() -> None:
     record[:, :16], record[:, 48:] = 0, 255
     copy = (255 * (record / 255) ** 0.8).astype(np.float32)
     back = 255 * np.linspace(0, 1, ENTRIES) ** 1.25
-    levels, lost = record_levels(copy, curve(back), bounds(record, half=2), SEEN)
+    levels, lost = record_levels(copy, curve(back), bounds(record, half=0.2), SEEN)
     assert not lost.any()
     assert np.abs(levels - record).max() < 4
