@@ -310,7 +310,8 @@ def test_watermark_and_tamper_on_plain_files(medseal: Run, ct_file: Path) -> Non
     [made] = medseal("tamper", "fingerprint", ct_file, "--output", "f", *key, "--json").json
     check = ("tamper", "check", "--fingerprint", "f", *key)
     assert medseal(*check, ct_file).code == 0
-    assert medseal(*check, "m.dcm").code != 0
+    # A watermark is processing: it changes every value a little and no place much.
+    assert medseal(*check, "m.dcm", "--json").json[0]["verdict"] == "processed"
     public = ("tamper", "check", "--fingerprint", "f", "--signer")
     assert medseal(*public, made["signer"], ct_file).code == 0
     assert medseal(*public, made["signer"], "m.dcm").code == 3
