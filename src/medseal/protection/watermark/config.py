@@ -6,8 +6,7 @@ from pathlib import Path
 
 from medseal.errors import ConfigurationError
 from medseal.protection.watermark.networks import NetworkConfig
-from medseal.weights import is_model_id
-from medseal.weights.config_file import CARD_TEXTS, read_settings, table_of
+from medseal.weights.config_file import read_run_settings
 
 __all__ = ["METHOD", "FitConfig", "WatermarkConfig", "read_config"]
 
@@ -118,15 +117,5 @@ def read_config(path: Path) -> WatermarkConfig:
     ConfigurationError
         The file cannot be read, is not TOML, or holds a wrong, unknown or missing setting.
     """
-    others = ("default", "initial", "network", "train")
-    values = read_settings(path, method=METHOD, others=others)
-    initial = values.get("initial", "")
-    if not isinstance(initial, str) or (initial and not is_model_id(initial)):
-        raise ConfigurationError(f"{path}: initial is a model id")
-    return WatermarkConfig(
-        **{name: values[name] for name in CARD_TEXTS},
-        default=values.get("default") is True,
-        network=table_of(NetworkConfig, values.get("network", {}), name="network"),
-        train=table_of(FitConfig, values.get("train", {}), name="train"),
-        initial=initial,
-    )
+    settings = read_run_settings(path, method=METHOD, network=NetworkConfig, train=FitConfig)
+    return WatermarkConfig(**settings)

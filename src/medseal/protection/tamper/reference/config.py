@@ -5,8 +5,7 @@ from math import isfinite
 from pathlib import Path
 
 from medseal.errors import ConfigurationError
-from medseal.weights import is_model_id
-from medseal.weights.config_file import CARD_TEXTS, read_settings, table_of
+from medseal.weights.config_file import read_run_settings
 
 __all__ = ["METHOD", "FitConfig", "NetworkConfig", "ReferenceConfig", "read_config"]
 
@@ -150,15 +149,5 @@ def read_config(path: Path) -> ReferenceConfig:
     ConfigurationError
         The file cannot be read, is not TOML, or holds a wrong, unknown or missing setting.
     """
-    others = ("default", "initial", "network", "train")
-    values = read_settings(path, method=METHOD, others=others)
-    initial = values.get("initial", "")
-    if not isinstance(initial, str) or (initial and not is_model_id(initial)):
-        raise ConfigurationError(f"{path}: initial is a model id")
-    return ReferenceConfig(
-        **{name: values[name] for name in CARD_TEXTS},
-        default=values.get("default") is True,
-        network=table_of(NetworkConfig, values.get("network", {}), name="network"),
-        train=table_of(FitConfig, values.get("train", {}), name="train"),
-        initial=initial,
-    )
+    settings = read_run_settings(path, method=METHOD, network=NetworkConfig, train=FitConfig)
+    return ReferenceConfig(**settings)
