@@ -5,7 +5,6 @@ import torch
 from medseal import weights
 from medseal.digest import Digest
 from medseal.errors import DigestMismatchError, UnknownModelError, WeightsError
-from medseal.protection.tamper.reference import inference
 from medseal.protection.tamper.reference.inference import (
     CALIBRATION,
     MODEL_TAG_BYTES,
@@ -13,15 +12,7 @@ from medseal.protection.tamper.reference.inference import (
     load,
     load_folder,
 )
-from medseal.protection.tamper.reference.networks import (
-    BANDS,
-    CELLS,
-    DETAIL_CELLS,
-    DETAIL_FLOOR,
-    LOCAL_FLOOR,
-    LOCAL_SIDE,
-    TILE_MAPS,
-)
+from medseal.protection.tamper.reference.networks import TILE_MAPS
 from medseal.weights import Card, store
 from tests.protection.pictures import texture
 from tests.protection.tamper.reference.test_networks import TINY, network_of, seeing_network
@@ -80,12 +71,6 @@ def test_it_computes_what_the_network_does(tmp_path, shape):
     assert reading.features == pytest.approx(features[0].numpy(), abs=1e-3)
     assert tiles == pytest.approx(both[0][0, 0].numpy(), abs=1e-3)
     assert places == pytest.approx(both[1][0, 0].numpy(), abs=1e-3)
-
-
-def test_constants_are_those_of_the_networks():
-    assert (inference.CELLS, inference.DETAIL_CELLS) == (CELLS, DETAIL_CELLS)
-    assert (inference.BANDS, inference.DETAIL_FLOOR) == (BANDS, DETAIL_FLOOR)
-    assert (inference.LOCAL_SIDE, inference.LOCAL_FLOOR) == (LOCAL_SIDE, LOCAL_FLOOR)
 
 
 def test_a_folder_holds_networks_and_calibration(tmp_path):

@@ -4,7 +4,8 @@ import torch
 
 from medseal.protection.tamper.canonical import TILE
 from medseal.protection.tamper.reference.config import NetworkConfig
-from medseal.protection.tamper.reference.networks import CELLS, TILE_MAPS, ReferenceNetwork
+from medseal.protection.tamper.reference.networks import TILE_MAPS, ReferenceNetwork
+from medseal.protection.tamper.reference.sizes import CELLS
 
 TINY = NetworkConfig(channels=(2, 2, 2, 2), features=3, inner=4, blocks=1)
 SEEING = NetworkConfig(channels=(2, 2, 2, 2), features=12, inner=4, blocks=1)

@@ -12,6 +12,17 @@ from numpy.typing import NDArray
 from medseal import weights
 from medseal.errors import WeightsError
 from medseal.protection.tamper.canonical import TILE, Plane
+from medseal.protection.tamper.reference.sizes import (
+    BANDS,
+    CELLS,
+    DETAIL_CELLS,
+    DETAIL_FLOOR,
+    LOCAL_FLOOR,
+    LOCAL_SIDE,
+    MIDDLE_LEVEL,
+    SPREAD_FLOOR,
+    UNIT_LEVELS,
+)
 from medseal.weights import Card
 from medseal.weights.engine import load_openvino
 
@@ -33,15 +44,9 @@ CALIBRATION = "calibration"
 MODEL_TAG_BYTES = 4
 """Bytes of the weights' SHA-256 that stand in a record: what one model wrote no other can read."""
 
-# As in `networks.normalised`.
-_MIDDLE, _UNIT = 128.0, 64.0
 _SCALES = 4
 # PyTorch's, of batch normalisation.
 _VARIANCE_FLOOR = 1e-5
-# As in `networks`, which needs PyTorch.
-CELLS, DETAIL_CELLS, DETAIL_FLOOR = 4, 2, 1e-4
-BANDS = ((1, 3), (3, 7))
-LOCAL_SIDE, LOCAL_FLOOR, _SPREAD_FLOOR = 15, 0.08, 1e-6
 
 openvino = load_openvino()
 operations = openvino.opset13
@@ -93,7 +98,9 @@ class Networks:
     def read(self, plane: Plane) -> Reading:
         """Return what the trunk sees of a canonical plane of levels."""
         request = self._read.create_infer_request()
-        maps = request.infer([((plane - _MIDDLE) / _UNIT).astype(np.float32)[None, None]])
+        maps = request.infer(
+            [((plane - MIDDLE_LEVEL) / UNIT_LEVELS).astype(np.float32)[None, None]]
+        )
         found = tuple(np.array(maps[place]) for place in range(_SCALES + 1))
         return Reading(features=found[-1][0], _maps=found[:-1])
 
@@ -177,7 +184,7 @@ def _relative(plane: Any) -> Any:
     """Return the plane in units of its local deviation, as `networks` computes it."""
     apart = operations.subtract(plane, _smooth(plane, LOCAL_SIDE))
     spread = _smooth(operations.multiply(apart, apart), LOCAL_SIDE)
-    deviation = operations.sqrt(operations.add(spread, np.float32(_SPREAD_FLOOR)))
+    deviation = operations.sqrt(operations.add(spread, np.float32(SPREAD_FLOOR)))
     return operations.divide(apart, operations.add(deviation, np.float32(LOCAL_FLOOR)))
 
 

@@ -13,32 +13,17 @@ from torch.nn import functional
 
 from medseal.protection.tamper.canonical import TILE
 from medseal.protection.tamper.reference.config import NetworkConfig
+from medseal.protection.tamper.reference.sizes import (
+    BANDS,
+    CELLS,
+    DETAIL_CELLS,
+    DETAIL_FLOOR,
+    LOCAL_FLOOR,
+    LOCAL_SIDE,
+    SPREAD_FLOOR,
+)
 
-__all__ = [
-    "BANDS",
-    "CELLS",
-    "DETAIL_CELLS",
-    "DETAIL_FLOOR",
-    "LOCAL_FLOOR",
-    "LOCAL_SIDE",
-    "TILE_MAPS",
-    "ReferenceNetwork",
-]
-
-CELLS = 4
-"""Cells a side of a tile whose means the features see beside the trunk's maps."""
-
-BANDS = ((1, 3), (3, 7))
-"""Places a side of the two means whose difference is a band of detail."""
-
-DETAIL_CELLS = 2
-"""Cells a side of a tile in which the strength of each band is seen."""
-
-DETAIL_FLOOR = 1e-4
-"""Added to the mean square of a band: where there is none its logarithm is that of noise."""
-
-LOCAL_SIDE, LOCAL_FLOOR = 15, 0.08
-"""Places a side of what is local, and the deviation of even tissue, in units of the plane."""
+__all__ = ["TILE_MAPS", "ReferenceNetwork"]
 
 # Deviation of a feature at first, in steps.
 _FIRST_SIZE = 2.5
@@ -71,7 +56,7 @@ def _relative(plane: Tensor) -> Tensor:
     """Return the plane less its local mean, in units of its local deviation."""
     apart = plane - _mean(plane, LOCAL_SIDE)
     spread = _mean(apart.square(), LOCAL_SIDE)
-    relative: Tensor = apart / (torch.sqrt(spread + 1e-6) + LOCAL_FLOOR)
+    relative: Tensor = apart / (torch.sqrt(spread + SPREAD_FLOOR) + LOCAL_FLOOR)
     return relative
 
 

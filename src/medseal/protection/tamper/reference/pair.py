@@ -12,10 +12,10 @@ from medseal.protection.tamper.reference.config import ReferenceConfig
 from medseal.protection.tamper.reference.maps import tile_maps
 from medseal.protection.tamper.reference.networks import ReferenceNetwork
 from medseal.protection.tamper.reference.samples import Sample
+from medseal.protection.tamper.reference.sizes import MIDDLE_LEVEL, UNIT_LEVELS
 
 __all__ = ["Batch", "Pair", "batch_of", "random_reading"]
 
-_MIDDLE, _UNIT = 128.0, 64.0
 # As in `codes.saturated`.
 _HALF_WAY = 0.5
 
@@ -81,7 +81,7 @@ def random_reading(
 
 def _normalised(plane: Tensor) -> Tensor:
     """Return levels as the network takes them."""
-    return (plane - _MIDDLE) / _UNIT
+    return (plane - MIDDLE_LEVEL) / UNIT_LEVELS
 
 
 def batch_of(samples: Sequence[Sample]) -> Batch:
