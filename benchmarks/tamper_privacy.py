@@ -20,9 +20,10 @@ from torch.nn import functional
 from benchmarks.tamper_trials import one_image, sample
 from medseal.datasets.material import Material, test_files, training_files
 from medseal.protection.attacks.levels import levels_of
-from medseal.protection.tamper.canonical import CanonicalGrid, brightness, resampled, tile_means
-from medseal.protection.tamper.reference.codes import MODULUS, Readout, coarse_picture
+from medseal.protection.tamper.canonical import CanonicalGrid, brightness, resampled
+from medseal.protection.tamper.reference.codes import MODULUS, Readout
 from medseal.protection.tamper.reference.inference import Networks, load
+from medseal.protection.tamper.reference.picture import CoarsePicture
 
 __all__ = ["Decoder", "Seen", "decoded", "privacy", "seen"]
 
@@ -60,7 +61,7 @@ def seen(plane: Plane, key: bytes, networks: Networks) -> Seen:
     """Return what the record of a square image shows to somebody who holds its key."""
     grid = CanonicalGrid(down=_TILES, across=_TILES)
     canonical = resampled(plane, grid.shape)
-    book, places = coarse_picture(tile_means(canonical))
+    picture = CoarsePicture.of(canonical)
     read = Readout.of(key, tiles=grid.tiles, features=networks.features)
     codes = read.codes(networks.read(canonical).features)
     phase = 2 * np.pi * (codes + 0.5 - read.offsets) / MODULUS
@@ -73,7 +74,7 @@ def seen(plane: Plane, key: bytes, networks: Networks) -> Seen:
     small = canonical.reshape(side, cell, side, cell).mean(axis=(1, 3))
     return Seen(
         picture=np.asarray(small / _WHITE, np.float32),
-        coarse=np.asarray(book[places][None] / _WHITE, np.float32),
+        coarse=np.asarray(picture.coarse[None] / _WHITE, np.float32),
         codes=np.concatenate(maps).reshape(-1, _TILES, _TILES).astype(np.float32),
     )
 

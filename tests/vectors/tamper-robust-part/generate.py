@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 KEY = bytes(range(32))
 MODEL = bytes.fromhex("0123abcd")
 MIXTURES, MODULUS = 6, 4
+QUANTILES = 64
 
 
 def quarter(state, a, b, c, d):
@@ -103,8 +104,18 @@ def packed(numbers, size):
     return bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
 
 
-def frame_of(levels, picture, codes):
-    return bytes(levels) + packed(picture, 3) + packed(codes, 2)
+def frame_of(levels, ranked, picture, codes):
+    return bytes(levels) + bytes(ranked) + packed(picture, 3) + packed(codes, 2)
+
+
+def bounds_of(levels, picture):
+    """Return from where to where the means of the tiles lie."""
+    half = [(levels[i + 1] - levels[i]) / 2 for i in range(7)]
+    below, above = [half[0], *half], [*half, half[-1]]
+    return [
+        [levels[place] - below[place] for place in picture],
+        [levels[place] + above[place] for place in picture],
+    ]
 
 
 def error_of(levels, picture):
@@ -139,6 +150,7 @@ GEOMETRIES = [
     (1, 23, 100),
     (1, 24, 289),
 ]
+write("ranks", ranks=[1 / (1 + math.exp(7.5 - 15 * i / (QUANTILES - 1))) for i in range(QUANTILES)])
 write("grids", grids=[{"image": list(one), "grid": grid(*one)} for one in GEOMETRIES])
 
 DOWN, ACROSS, FEATURES = 2, 3, 12
@@ -172,8 +184,9 @@ for number in range(2):
     )
     levels = [0, 0, 17, 60, 61, 128, 200, 255] if number == 0 else list(range(10, 90, 10))
     picture = [7, 0, 3, 1, 2, 5] if number == 0 else [4, 4, 4, 4, 4, 0]
-    pictures.append((levels, picture))
-    frames.append(frame_of(levels, picture, codes))
+    ranked = [4 * i if number == 0 else i // 2 + 100 for i in range(QUANTILES)]
+    pictures.append((levels, ranked, picture))
+    frames.append(frame_of(levels, ranked, picture, codes))
 
 valid = MODEL + b"".join(frames)
 shape = {"frames": 2, "grid": [DOWN, ACROSS]}
@@ -182,8 +195,10 @@ write(
     robust=valid.hex(),
     **shape,
     model=MODEL.hex(),
-    coarse=[[levels[place] for place in picture] for levels, picture in pictures],
-    errors=[round(error_of(levels, picture), 6) for levels, picture in pictures],
+    coarse=[[levels[place] for place in picture] for levels, _, picture in pictures],
+    ranked=[ranked for _, ranked, _ in pictures],
+    bounds=[bounds_of(levels, picture) for levels, _, picture in pictures],
+    errors=[round(error_of(levels, picture), 6) for levels, _, picture in pictures],
 )
 
 
@@ -200,5 +215,6 @@ refused("cut", valid[:-1], "wrong length")
 refused("trailing-byte", valid + b"\0", "wrong length")
 refused("one-frame-only", valid[: 4 + len(frames[0])], "wrong length")
 refused("falling-levels", changed(4, 1), "do not rise")
+refused("falling-quantiles", changed(4 + 8, 5), "do not rise")
 # 6 tiles of 3 bits: the last 6 bits of the third byte are unused.
-refused("unused-bit", changed(4 + 8 + 2, 1), "unused bits")
+refused("unused-bit", changed(4 + 8 + QUANTILES + 2, 1), "unused bits")

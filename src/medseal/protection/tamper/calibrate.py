@@ -15,12 +15,12 @@ from medseal import weights
 from medseal.datasets.material import Material, training_files
 from medseal.errors import InputError, MedsealError
 from medseal.imaging import MedicalImage, read
-from medseal.imaging.image import frozen
 from medseal.protection.attacks.edit_draws import random_edit
 from medseal.protection.attacks.handling import HANDLING, LOSSY_CHAINS, Handling
 from medseal.protection.attacks.levels import change_levels, levels_of
+from medseal.protection.tamper.alignment import Unreadable
 from medseal.protection.tamper.canonical import CanonicalGrid, brightness
-from medseal.protection.tamper.processed import Finding, Unreadable, frame_finding
+from medseal.protection.tamper.processed import Finding, frame_finding
 from medseal.protection.tamper.reference.images import is_calibration
 from medseal.protection.tamper.reference.inference import (
     CALIBRATION,
@@ -29,6 +29,7 @@ from medseal.protection.tamper.reference.inference import (
     load_folder,
 )
 from medseal.protection.tamper.reference.record import enrol, frame_records, readout
+from medseal.protection.tamper.reference.whole import part_of
 from medseal.weights import Card
 
 __all__ = ["calibrate"]
@@ -37,7 +38,6 @@ __all__ = ["calibrate"]
 # must hold for patients never seen.
 _FALSE_ALARM_PERCENT = 0.3
 _BENIGN_TRIALS, _FORGED_TRIALS = 16, 10
-_MOST_SIDE = 512
 _KEY = bytes(32)
 _PLACE_THRESHOLDS = np.linspace(0.1, 0.9, 17)
 _LOGGER = logging.getLogger("medseal.train")
@@ -53,15 +53,6 @@ class _Trials:
     forged: list[float] = field(default_factory=list)
     overlaps: list[NDArray[np.float64]] = field(default_factory=list)
     unreadable: int = 0
-
-
-def _cut(image: MedicalImage) -> MedicalImage:
-    """Return the middle of one frame of an image, as large as most are."""
-    frame = image.frames // 2
-    rows, columns = min(image.rows, _MOST_SIDE), min(image.columns, _MOST_SIDE)
-    top, left = (image.rows - rows) // 2, (image.columns - columns) // 2
-    part = image.stored_values[frame : frame + 1, top : top + rows, left : left + columns]
-    return image.with_stored_values(frozen(part.copy()))
 
 
 def _files(data: Path, per_collection: int) -> list[Material]:
@@ -80,7 +71,7 @@ def _files(data: Path, per_collection: int) -> list[Material]:
 def _images(data: Path, per_collection: int) -> Iterator[MedicalImage]:
     for item in _files(data, per_collection):
         try:
-            yield _cut(read(item.path))
+            yield part_of(read(item.path), None)
         except MedsealError:
             # A file that cannot be decoded here is no image to calibrate on.
             _LOGGER.info("%s is left out: it cannot be read", item.path.name)

@@ -39,7 +39,7 @@ from medseal.protection.tamper.tiles import (
 
 __all__ = ["MAX_FINGERPRINT_BYTES", "MAX_ROBUST_BYTES", "Fingerprint", "fingerprint"]
 
-MAX_ROBUST_BYTES = 32_768
+MAX_ROBUST_BYTES = 49_152
 """Bytes of the longest robust part, all frames together."""
 
 _MAGIC = b"MFP\x02"

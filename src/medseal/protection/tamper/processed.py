@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from medseal.imaging import MedicalImage
 from medseal.protection.attacks.levels import levels_of
+from medseal.protection.tamper.alignment import Aligned, Unreadable, align
 from medseal.protection.tamper.canonical import (
     LEAST_SIDE,
-    TILE,
     CanonicalGrid,
     Plane,
     brightness,
@@ -24,7 +24,7 @@ from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.operations import operations_of
 from medseal.protection.tamper.reference.codes import Readout
 from medseal.protection.tamper.reference.inference import Networks, load
-from medseal.protection.tamper.reference.maps import clipped_places, tile_maps
+from medseal.protection.tamper.reference.maps import tile_maps
 from medseal.protection.tamper.reference.record import (
     PURPOSE,
     FrameRecord,
@@ -32,12 +32,10 @@ from medseal.protection.tamper.reference.record import (
     model_tag,
     readout,
 )
-from medseal.protection.tamper.registration import Registration, rectified, register
-from medseal.protection.tamper.shown_levels import record_levels
+from medseal.protection.tamper.registration import Registration
 
 __all__ = [
     "Finding",
-    "Unreadable",
     "findings",
     "frame_finding",
 ]
@@ -48,11 +46,6 @@ _HALF = 0.5
 _MOST_LOGIT = 30.0
 # Median energy of the residual: .13 for equal features, .52 for unrelated ones.
 _MOST_ENERGY = 0.4
-# Share of the tiles that a copy of the same image shows as they were: on training images at least
-# .93 with up to 9 % of the area forged, and .80 at most for another image of the kind.
-_LEAST_EXPLAINED = 0.8
-_LEAST_OVERLAP = 0.4
-
 Flags = NDArray[np.bool_]
 
 
@@ -84,30 +77,8 @@ class Finding:
     model_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """Why a copy could not be compared."""
-
-    reason: str
-
-
 def _shares(places: Flags) -> Plane:
     return tile_means(places.astype(np.float32))
-
-
-def _brought_back(
-    plane: Plane, registration: Registration, record: FrameRecord
-) -> tuple[Plane, Flags, Flags]:
-    """Return the copy in the record's places and levels, what may be clipped, what is not known.
-
-    Where nothing is known, outside the copy or clipped, the coarse picture stands in.
-    """
-    shape = (record.coarse.shape[0] * TILE, record.coarse.shape[1] * TILE)
-    shown, seen = rectified(plane, registration, shape)
-    levels, lost = record_levels(shown, registration.curve, record.bounds, seen)
-    known = seen & ~lost
-    filled = cv2.resize(record.coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.where(known, levels, filled).astype(np.float32), clipped_places(shown) & seen, ~known
 
 
 def _image_logit(tiles: Plane, outside: Plane) -> float:
@@ -127,35 +98,32 @@ def _on_copy(plane: Plane, registration: Registration, shape: tuple[int, int]) -
     return np.asarray(moved, np.float32)
 
 
-def _found(
-    networks: Networks,
-    plane: Plane,
-    registration: Registration,
-    record: FrameRecord,
-    read: Readout,
+def _judged(
+    networks: Networks, plane: Plane, laid: Aligned, record: FrameRecord, read: Readout
 ) -> Finding | Unreadable:
-    copy, clipped, unknown = _brought_back(plane, registration, record)
-    outside = _shares(unknown)
-    reading = networks.read(copy)
+    outside = _shares(laid.unknown)
+    reading = networks.read(laid.copy)
     residual, energy = read.residual(reading.features, record.codes)
     shown = outside < _HALF
     if not shown.any() or float(np.median(energy[shown])) > _MOST_ENERGY:
         return Unreadable(reason="another image, or too degraded (its features are unlike)")
-    maps = tile_maps(copy, record.bounds, _shares(clipped), outside)
+    maps = tile_maps(laid.copy, record.picture.bounds, _shares(laid.clipped), outside)
     tiles, places = networks.judge(reading, residual, np.concatenate([energy[None], maps]))
     hidden = cv2.resize(outside, places.shape[::-1], interpolation=cv2.INTER_NEAREST)
     chances = np.where(
         hidden < _HALF, 1 / (1 + np.exp(-np.clip(places, -_MOST_LOGIT, _MOST_LOGIT))), 0
     )
-    score_map = _on_copy(chances.astype(np.float32), registration, (plane.shape[0], plane.shape[1]))
+    score_map = _on_copy(
+        chances.astype(np.float32), laid.registration, (plane.shape[0], plane.shape[1])
+    )
     quiet = (tiles < 0) & (outside < _HALF)
     typical = float(np.median(energy[quiet if quiet.any() else ...]))
     return Finding(
         logit=networks.calibrated(_image_logit(tiles, outside)),
         score_map=score_map,
         mask=score_map >= networks.place_threshold,
-        operations=operations_of(registration, plane, typical),
-        orientation=registration.orientation.name,
+        operations=operations_of(laid.registration, plane, typical),
+        orientation=laid.registration.orientation.name,
         model_id=networks.model_id,
     )
 
@@ -181,17 +149,10 @@ def frame_finding(
     shape
         Rows and columns of the original.
     """
-    registration = register(
-        plane, record.coarse, reference_error=record.error, expected_shape=shape
-    )
-    if registration is None:
-        return Unreadable(reason="the copy could not be laid on the record")
-    if registration.explained < _LEAST_EXPLAINED:
-        detail = f"{100 * registration.explained:.0f} % of the record explained"
-        return Unreadable(reason=f"another image, or too degraded ({detail})")
-    if registration.overlap < _LEAST_OVERLAP:
-        return Unreadable(reason="the copy shows too little of the record")
-    return _found(networks, plane, registration, record, read)
+    laid = align(plane, record.picture, shape=shape)
+    if isinstance(laid, Unreadable):
+        return laid
+    return _judged(networks, plane, laid, record, read)
 
 
 def _obstacle(image: MedicalImage, fingerprint: Fingerprint) -> str:

@@ -6,6 +6,7 @@ from medseal.protection.tamper.canonical import CanonicalGrid, brightness, resam
 from medseal.protection.tamper.fingerprint import MAX_ROBUST_BYTES
 from medseal.protection.tamper.reference.codes import COARSE_LEVELS, MIXTURES
 from medseal.protection.tamper.reference.inference import MODEL_TAG_BYTES, load_folder
+from medseal.protection.tamper.reference.picture import QUANTILES
 from medseal.protection.tamper.reference.record import (
     MAX_FRAME_BYTES,
     enrol,
@@ -66,7 +67,7 @@ def test_the_same_image_and_key_give_the_same_record(networks):
     other = enrolled(image, networks, bytes(32))
     assert other != enrolled(image, networks)
     # The coarse picture holds no secret.
-    size = MODEL_TAG_BYTES + COARSE_LEVELS + 1024 * 3 // 8
+    size = MODEL_TAG_BYTES + COARSE_LEVELS + QUANTILES + 1024 * 3 // 8
     assert other[:size] == enrolled(image, networks)[:size]
 
 
@@ -74,7 +75,7 @@ def test_equal_frames_are_read_by_different_sub_keys(networks):
     single = grey(100, 100).stored_values
     image = picture(np.concatenate([single, single]))
     first, second = record_of(image, networks)
-    assert np.array_equal(first.coarse, second.coarse)
+    assert np.array_equal(first.picture.coarse, second.picture.coarse)
     assert np.mean(first.codes == second.codes) < 0.5
 
 
@@ -83,11 +84,11 @@ def test_a_record_holds_what_was_seen(networks):
     (record,) = record_of(image, networks)
     grid = CanonicalGrid.of(1, image.rows, image.columns)
     plane = resampled(brightness(image.stored_values[0, :, :, 0].astype(np.float32)), grid.shape)
-    apart = record.coarse - tile_means(plane)
-    assert record.coarse.shape == (grid.down, grid.across)
+    apart = record.picture.coarse - tile_means(plane)
+    assert record.picture.coarse.shape == (grid.down, grid.across)
     assert record.codes.shape == (grid.tiles, MIXTURES)
     # What the record says of its own error is about right.
-    assert float(np.sqrt(np.mean(apart**2))) == pytest.approx(record.error, rel=0.3)
+    assert float(np.sqrt(np.mean(apart**2))) == pytest.approx(record.picture.error, rel=0.3)
     codes = readout(KEY, 0, grid=grid, networks=networks).codes(networks.read(plane).features)
     assert np.array_equal(record.codes, codes)
 
@@ -111,7 +112,7 @@ def test_one_frame_with_content_is_enough(networks):
     values = np.zeros((3, 64, 64, 1), np.uint8)
     values[1] = grey(64, 64).stored_values[0]
     records = record_of(picture(values), networks)
-    assert [record.error > 0 for record in records] == [False, True, False]
+    assert [record.picture.error > 0 for record in records] == [False, True, False]
 
 
 def test_colour_and_inverted_values_have_the_record_of_what_they_show(networks):
@@ -141,6 +142,6 @@ def test_unused_bits_are_zero(networks):
     # 9 x 108 tiles: 2916 bits of the picture, so that 4 bits of its last byte are unused.
     image = grey(24, 288)
     robust = bytearray(enrolled(image, networks))
-    robust[MODEL_TAG_BYTES + COARSE_LEVELS + 2916 // 8] |= 1
+    robust[MODEL_TAG_BYTES + COARSE_LEVELS + QUANTILES + 2916 // 8] |= 1
     with pytest.raises(FingerprintError, match="unused bits"):
         record_of(image, networks, robust=bytes(robust))

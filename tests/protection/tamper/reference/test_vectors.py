@@ -7,6 +7,7 @@ import pytest
 import medseal.errors
 from medseal.protection.tamper.canonical import CanonicalGrid
 from medseal.protection.tamper.reference.codes import BACK_GAIN, MIXTURES, Readout, to_bits
+from medseal.protection.tamper.reference.picture import QUANTILES, RANKS
 from medseal.protection.tamper.reference.record import (
     MAX_FRAME_BYTES,
     _frame_key,
@@ -36,8 +37,11 @@ def test_record(path):
     robust = bytes.fromhex(vector["robust"])
     assert model_tag(robust).hex() == vector["model"]
     for number, record in enumerate(records_of(vector)):
-        assert record.coarse.ravel().tolist() == vector["coarse"][number]
-        assert record.error == pytest.approx(vector["errors"][number], abs=1e-5)
+        assert record.picture.coarse.ravel().tolist() == vector["coarse"][number]
+        assert record.picture.error == pytest.approx(vector["errors"][number], abs=1e-5)
+        assert record.picture.ranked.tolist() == vector["ranked"][number]
+        bounds = [one.ravel().tolist() for one in record.picture.bounds]
+        assert bounds == vector["bounds"][number]
         readout = json.loads((VECTORS / f"readout-{number}.json").read_text())
         assert record.codes.ravel().tolist() == readout["codes"]
         assert to_bits(record.codes, 2) in robust
@@ -67,8 +71,14 @@ def test_grids():
         assert (found and [found.down, found.across]) == one["grid"], one
 
 
+def test_ranks():
+    ranks = json.loads((VECTORS / "ranks.json").read_text())["ranks"]
+    assert RANKS.tolist() == pytest.approx(ranks, abs=1e-12)
+
+
 def test_the_page_says_what_the_code_does():
     page = " ".join((ROOT / "docs" / "spec" / "tamper-robust-part.md").read_text().split())
+    assert f"{QUANTILES} quantiles" in page
     assert f"`MAX_FRAME_BYTES` = {MAX_FRAME_BYTES} for" in page
     assert f"{MIXTURES} codes of 2 bits" in page
     assert f"is {BACK_GAIN:g} / sqrt(F) times the sum" in page

@@ -63,6 +63,9 @@ class FitConfig:
         Of the copies, those that are forged.
     moved_share
         Of the copies, those that were turned or scaled and brought back.
+    pairs
+        ``patches`` of images with errors of registration imitated, or ``whole`` images brought back
+        by the registration itself, which `moved_share`, `per_collection` and `coarse` do not touch.
     coarse
         How a record keeps the means of tiles: ``picture``, in eight levels fitted to the image; or
         ``uniform``, with noise drawn, which is the easier way to begin.
@@ -86,6 +89,7 @@ class FitConfig:
     per_collection: int = 200
     edited_share: float = 0.6
     moved_share: float = 0.4
+    pairs: str = "patches"
     coarse: str = "picture"
     stop_after: int = 0
     without_families: tuple[str, ...] = ()
@@ -108,6 +112,8 @@ class FitConfig:
             raise ConfigurationError("[train] counts are at least 1 and shares lie in 0 to 1")
         if self.coarse not in ("picture", "uniform") or not 0 <= self.stop_after <= self.steps:
             raise ConfigurationError("[train] coarse is picture or uniform, stop_after a step")
+        if self.pairs not in ("patches", "whole"):
+            raise ConfigurationError("[train] pairs are patches or whole")
         rates = (self.learning_rate, self.weight_decay)
         if not (self.learning_rate > 0 <= self.weight_decay and all(map(isfinite, rates))):
             raise ConfigurationError("[train] rates are positive")

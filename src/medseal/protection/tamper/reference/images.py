@@ -15,7 +15,7 @@ from medseal.imaging import read
 from medseal.protection.attacks.levels import levels_of
 from medseal.protection.tamper.canonical import LEAST_SIDE, brightness, resampled
 
-__all__ = ["Collection", "Images", "is_calibration", "read_images"]
+__all__ = ["Collection", "Images", "is_calibration", "is_validation", "read_images"]
 
 _MOST_SIDE = 1024
 _LARGE_SIDE = 384
@@ -72,6 +72,11 @@ def _part(group: str) -> int:
 def is_calibration(item: Material) -> bool:
     """Return whether a training image is kept to fix thresholds and for nothing else."""
     return _part(item.group) == _CALIBRATION
+
+
+def is_validation(item: Material) -> bool:
+    """Return whether a training image is kept to validate on."""
+    return _part(item.group) == _VALIDATION
 
 
 def _plane(path: Path) -> NDArray[np.generic] | None:
@@ -133,7 +138,7 @@ def read_images(
     sums = hashlib.sha256()
     for index in rng.permutation(len(files)):
         item = files[index]
-        held = _part(item.group) == _VALIDATION
+        held = is_validation(item)
         pool = pools[held]["/".join(item.path.parts[-3:-1])]
         if len(pool) >= (per_collection // 5 if held else per_collection):
             continue

@@ -12,8 +12,9 @@ _TILE = 8
 _HALF = 0.5
 _UNSEEN_LOGIT = -20.0
 _FORGED_WEIGHT = 4.0
-_PLACE_WEIGHT, _OVERLAP_WEIGHT, _IMAGE_WEIGHT, _RESIDUAL_WEIGHT = 1.0, 0.5, 0.15, 0.5
+_PLACE_WEIGHT, _OVERLAP_WEIGHT, _IMAGE_WEIGHT, _RESIDUAL_WEIGHT = 1.0, 0.5, 0.3, 0.5
 _SHARPNESS = 4.0
+_PART = 16
 # Mean over tiles of a loss that few tiles carry: bring it to the size of the others.
 _TILE_GAIN = 10.0
 
@@ -54,10 +55,17 @@ def place_loss(logits: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
     return _TILE_GAIN * entropy + _OVERLAP_WEIGHT * (overlap * forged).sum() / len(logits)
 
 
+def _parts(maps: Tensor, side: int) -> Tensor:
+    """Return the squares of maps that are larger: (B, 1, n side, m side) to (B n m, 1, ...)."""
+    count, _, rows, columns = maps.shape
+    cut = maps.reshape(count, 1, rows // side, side, columns // side, side)
+    return cut.permute(0, 2, 4, 1, 3, 5).reshape(-1, 1, side, side)
+
+
 def total_loss(
     logits: tuple[Tensor, Tensor, Tensor], mask: Tensor, outside: Tensor, counts: Tensor
 ) -> Tensor:
-    """Return the loss of a batch.
+    """Return the loss of a batch; of larger pairs each part of 16 x 16 tiles counts as a copy.
 
     Parameters
     ----------
@@ -71,10 +79,12 @@ def total_loss(
     counts
         (B,), 0 for pairs that teach nothing.
     """
-    tiles, places, residual = logits
+    side = min(_PART, *outside.shape[2:])
+    tiles, residual, seen = (_parts(one, side) for one in (logits[0], logits[2], 1 - outside))
+    places, mask = (_parts(one, side * _TILE) for one in (logits[1], mask))
+    counts = counts.repeat_interleave(len(seen) // len(counts))
     share = functional.avg_pool2d(mask, _TILE)
-    seen = 1 - outside
-    weights = (outside < _HALF).float() * counts[:, None, None, None]
+    weights = (seen > _HALF).float() * counts[:, None, None, None]
     forged = (share.flatten(1).amax(1) >= _FORGED_SHARE).float()
     whole = functional.binary_cross_entropy_with_logits(
         image_logit(tiles, seen), forged, reduction="none"

@@ -3,9 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from medseal.errors import FingerprintError
 from medseal.imaging import MedicalImage
 from medseal.protection.attacks.levels import levels_of
@@ -14,7 +11,6 @@ from medseal.protection.tamper.canonical import (
     Plane,
     brightness,
     resampled,
-    tile_means,
 )
 from medseal.protection.tamper.reference.codes import (
     BITS,
@@ -23,12 +19,15 @@ from medseal.protection.tamper.reference.codes import (
     MIXTURES,
     Codes,
     Readout,
-    cell_bounds,
-    coarse_picture,
-    from_bits,
     to_bits,
 )
 from medseal.protection.tamper.reference.inference import MODEL_TAG_BYTES, Networks, load
+from medseal.protection.tamper.reference.picture import (
+    QUANTILES,
+    CoarsePicture,
+    numbers_of,
+    picture_bytes,
+)
 
 __all__ = [
     "MAX_FRAME_BYTES",
@@ -45,7 +44,7 @@ PURPOSE = b"robust"
 
 _BYTE = 8
 _MOST_TILES = 1024
-MAX_FRAME_BYTES = COARSE_LEVELS + _MOST_TILES * (COARSE_BITS + BITS * MIXTURES) // _BYTE
+MAX_FRAME_BYTES = COARSE_LEVELS + QUANTILES + _MOST_TILES * (COARSE_BITS + BITS * MIXTURES) // _BYTE
 """Bytes that the robust part keeps of a frame at most."""
 
 # Deviation of levels below which a frame has nothing that could be compared.
@@ -58,19 +57,13 @@ class FrameRecord:
 
     Attributes
     ----------
-    coarse
-        (down, across), tile means as the coarse picture keeps them, in levels.
-    bounds
-        (down, across) each: from where to where the means lie.
-    error
-        Standard deviation of their error, in levels.
+    picture
+        Coarse: tile means and quantiles of levels.
     codes
         (tiles, MIXTURES), 0 to 3.
     """
 
-    coarse: Plane
-    bounds: tuple[Plane, Plane]
-    error: float
+    picture: CoarsePicture
     codes: Codes
 
 
@@ -79,8 +72,7 @@ def _bytes_of(count: int, bits: int) -> int:
 
 
 def _frame_bytes(grid: CanonicalGrid) -> int:
-    picture = COARSE_LEVELS + _bytes_of(grid.tiles, COARSE_BITS)
-    return picture + _bytes_of(grid.tiles * MIXTURES, BITS)
+    return picture_bytes(grid) + _bytes_of(grid.tiles * MIXTURES, BITS)
 
 
 def _frame_key(key: bytes, frame: int) -> bytes:
@@ -94,9 +86,8 @@ def readout(key: bytes, frame: int, *, grid: CanonicalGrid, networks: Networks) 
 
 def _enrolled(plane: Plane, grid: CanonicalGrid, networks: Networks, reads: Readout) -> bytes:
     canonical = resampled(plane, grid.shape)
-    book, picture = coarse_picture(tile_means(canonical))
     codes = reads.codes(networks.read(canonical).features)
-    return book.tobytes() + to_bits(picture, COARSE_BITS) + to_bits(codes, BITS)
+    return bytes(CoarsePicture.of(canonical)) + to_bits(codes, BITS)
 
 
 def enrol(image: MedicalImage, key: bytes, *, networks: Networks | None = None) -> bytes:
@@ -136,36 +127,12 @@ def model_tag(robust: bytes) -> bytes:
     return robust[:MODEL_TAG_BYTES]
 
 
-def _numbers(data: bytes, bits: int, count: int) -> Codes:
-    """Return packed numbers, if packing them again gives the same bytes."""
-    numbers = from_bits(data, bits, count)
-    if to_bits(numbers, bits) != data:
-        raise FingerprintError("unused bits of the robust part are not zero")
-    return numbers
-
-
 def _frame_record(data: bytes, grid: CanonicalGrid) -> FrameRecord:
-    levels = np.frombuffer(data[:COARSE_LEVELS], np.uint8).astype(np.float32)
-    if np.any(np.diff(levels) < 0):
-        raise FingerprintError("the levels in the robust part of the fingerprint do not rise")
-    end = COARSE_LEVELS + _bytes_of(grid.tiles, COARSE_BITS)
-    places = _numbers(data[COARSE_LEVELS:end], COARSE_BITS, grid.tiles)
-    codes = _numbers(data[end:], BITS, grid.tiles * MIXTURES)
-    shape = (grid.down, grid.across)
-    lower, upper = (one.astype(np.float32)[places].reshape(shape) for one in cell_bounds(levels))
+    end = picture_bytes(grid)
+    codes = numbers_of(data[end:], BITS, grid.tiles * MIXTURES)
     return FrameRecord(
-        coarse=levels[places].reshape(shape),
-        bounds=(lower, upper),
-        error=_picture_error(levels, places),
-        codes=codes.reshape(grid.tiles, MIXTURES),
+        picture=CoarsePicture.read(data[:end], grid), codes=codes.reshape(grid.tiles, MIXTURES)
     )
-
-
-def _picture_error(levels: NDArray[np.float32], places: Codes) -> float:
-    """Return the deviation of an error that is uniform within the cell of each level used."""
-    gaps = np.diff(levels, prepend=levels[0], append=levels[-1]).astype(np.float64)
-    widths = (gaps[:-1] + gaps[1:]) / 2
-    return float(np.sqrt(np.mean(widths[places] ** 2 / 12)))
 
 
 def frame_records(robust: bytes, *, frames: int, grid: CanonicalGrid) -> tuple[FrameRecord, ...]:
@@ -174,7 +141,7 @@ def frame_records(robust: bytes, *, frames: int, grid: CanonicalGrid) -> tuple[F
     Raises
     ------
     FingerprintError
-        Its length does not fit the geometry, levels do not rise, or unused bits are not zero.
+        Its length does not fit the geometry, levels fall, or unused bits are not zero.
     """
     size = _frame_bytes(grid)
     if len(robust) != MODEL_TAG_BYTES + frames * size:

@@ -22,10 +22,13 @@ from medseal.protection.tamper.reference.config import FitConfig
 from medseal.protection.tamper.reference.images import Collection
 from medseal.protection.tamper.reference.maps import clipped_places
 
-__all__ = ["PATCH", "Sample", "draw"]
+__all__ = ["LEAST_ENERGY", "PATCH", "Sample", "draw"]
 
 PATCH = 256
 """Rows and columns of the canonical plane that a sample shows."""
+
+LEAST_ENERGY = 3000.0
+"""Sum of squared changes, in levels, from which on handling can be expected to leave a forgery."""
 
 _CANONICAL_AREA = 512.0**2
 _MARGIN = 1.3
@@ -64,8 +67,6 @@ _GREY = frozenset({"brightness", "contrast", "gamma", "CLAHE", "window", "12 to 
 _STEPS = (0.15, 0.52, 0.27, 0.06)
 _CURVE_BINS = 64
 _PLACES = 3
-# Least sum of squared changes, in levels, of a forgery that handling can be expected to leave.
-_LEAST_ENERGY = 3000.0
 
 FloatArray = NDArray[np.float64]
 
@@ -236,7 +237,7 @@ def _forged(
     forged, mask = cut.copy(), np.zeros(cut.shape[:2], np.bool_)
     change = float(np.square(edited.levels - cut[inner]).sum())
     forged[inner], mask[inner] = edited.levels, edited.mask
-    return forged, mask, edited.family, change >= _LEAST_ENERGY
+    return forged, mask, edited.family, change >= LEAST_ENERGY
 
 
 def _donor(rng: np.random.Generator, pool: Collection) -> Levels:

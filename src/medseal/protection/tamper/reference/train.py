@@ -26,6 +26,7 @@ from medseal.protection.tamper.reference.losses import total_loss
 from medseal.protection.tamper.reference.pair import Batch, Pair, batch_of
 from medseal.protection.tamper.reference.samples import Sample, draw
 from medseal.protection.tamper.reference.validation import Checked, validate
+from medseal.protection.tamper.reference.whole import WholeImages, draw_whole, whole_images
 from medseal.weights import Card
 from medseal.weights.card import TomlValue
 from medseal.weights.run_file import (
@@ -44,7 +45,7 @@ LOG_NAME = "log.jsonl"
 _LOGGER = logging.getLogger("medseal.train")
 _WARM_UP_STEPS = 100
 _LAST_RATE = 0.02
-_VALIDATION_BATCHES = 24
+_VALIDATION_PAIRS = 384
 _AHEAD = 6
 
 
@@ -70,13 +71,16 @@ class _Row:
     seconds: float
 
 
-_images: Images | None = None
+_images: Images | WholeImages | None = None
 
 
 def _start(data: Path, config: FitConfig) -> str:
     """Read the images in the process that draws samples; it alone holds them. Return a digest."""
     global _images  # noqa: PLW0603 - set once, when the process starts
     cv2.setNumThreads(1)
+    if config.pairs == "whole":
+        _images = whole_images(data, without_modalities=config.without_modalities)
+        return _images.digest
     _images = read_images(
         data,
         per_collection=config.per_collection,
@@ -86,16 +90,15 @@ def _start(data: Path, config: FitConfig) -> str:
     return _images.digest
 
 
-def _held() -> Images:
-    if _images is None:
-        raise RuntimeError("this process has read no images")
-    return _images
-
-
 def _samples(config: FitConfig, numbers: tuple[int, ...], *, validates: bool) -> list[Sample]:
     """Return the samples of one step."""
-    pools = _held().validation if validates else _held().training
+    if _images is None:
+        raise RuntimeError("this process has read no images")
     rng = np.random.default_rng(numbers)
+    if isinstance(_images, WholeImages):
+        folders = _images.validation if validates else _images.training
+        return draw_whole(folders, config, rng, config.batch_size)
+    pools = _images.validation if validates else _images.training
     return [draw(pools, config, rng) for _ in range(config.batch_size)]
 
 
@@ -142,7 +145,7 @@ def _fit(
         restore_optimiser(optimiser, below("optimiser.", tensors))
     held = [
         batch_of(pool.submit(_samples, config, (config.seed, 2**31, n), validates=True).result())
-        for n in range(_VALIDATION_BATCHES)
+        for n in range(-(-_VALIDATION_PAIRS // config.batch_size))
     ]
     losses: list[float] = []
     last = config.stop_after or config.steps
@@ -259,7 +262,7 @@ def train_reference(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
         rows, checked = _fit(pair, pool, fit, run_folder, run_digest=digest)
     evaluation: dict[str, TomlValue] = {
         "part": "validation",
-        "pairs": _VALIDATION_BATCHES * fit.batch_size,
+        "pairs": checked.pairs,
         "auroc": round(checked.auroc, 4),
         "caught_at_2_percent_false_alarms": round(checked.caught, 4),
         "pixel_f1": round(checked.overlap, 4),

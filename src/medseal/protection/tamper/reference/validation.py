@@ -33,6 +33,8 @@ class Checked:
         Share of the forged copies above a threshold that 2 % of the others reach.
     overlap
         Mean F1 of the masks of forged copies.
+    pairs
+        How many there were, faint ones among them.
     by_family
         Share of the copies above that threshold, by family; under the empty name false alarms.
     """
@@ -41,6 +43,7 @@ class Checked:
     auroc: float
     caught: float
     overlap: float
+    pairs: int
     by_family: dict[str, float]
 
 
@@ -84,6 +87,7 @@ def validate(pair: Pair, held: Sequence[Batch], config: FitConfig) -> Checked:
         auroc=auroc(forged.astype(np.int64), scores),
         caught=float(above[forged].mean()),
         overlap=float(np.mean(seen.overlaps)),
+        pairs=sum(len(batch.record) for batch in held),
         by_family={
             str(name): float(above[names == name].mean()) for name in sorted(set(seen.families))
         },
