@@ -113,7 +113,7 @@ class CoarsePicture:
     @property
     def bounds(self) -> tuple[Plane, Plane]:
         """From where to where the means lie: (down, across) each."""
-        lower, upper = (one.astype(np.float32) for one in cell_bounds(self.book))
+        lower, upper = (one.astype(np.float32) for one in cell_bounds(self.book.astype(np.float64)))
         return lower[self.places], upper[self.places]
 
     @property
