@@ -166,16 +166,19 @@ def record_levels(
     whole = tile_means(seen.astype(np.float32)) >= 1
     if not whole.any() or _within(shown, bounds, whole) >= _PLAIN_SHARE:
         return shown, np.zeros_like(seen)
+    if not curve.rising:
+        # The highest ranks of a negative are the lowest of the record: turned round, all rises.
+        mirrored = GreyCurve(table=curve.table[::-1], rising=True)
+        return record_levels(_WHITE - shown, mirrored, picture, seen)
     # Quantiles are those of the whole image: a copy that shows less of it has others.
     here = quantiles(shown[seen]) if seen.mean() >= _WHOLE_SHARE else None
     ends = _Ends.of(shown, picture, here)
     told = whole & (tile_means(ends.places.astype(np.float32)) <= _MOST_CLIPPED)
     if told.sum() < _LEAST_TOLD * whole.sum():
         told = whole
-    chosen = _best_way(shown, curve, picture, told, here)
-    if chosen is None:
+    levels = _best_way(shown, curve, picture, told, here, ends)
+    if levels is None:
         return shown, np.zeros_like(seen)
-    levels = ends.filled(chosen)
     return levels, ends.lost(levels, bounds)
 
 
@@ -185,22 +188,29 @@ def _best_way(
     picture: CoarsePicture,
     told: Flags,
     here: NDArray[np.float32] | None,
+    ends: "_Ends",
 ) -> Plane | None:
-    """Return the levels under the simplest way that is as good as any; None for none at all."""
+    """Return the levels under the simplest way that is as good as any; None for none at all.
+
+    What was cut off at an end lies on no way: each is judged with its ends filled.
+    """
     bounds = picture.bounds
     plain = _within(shown, bounds, told) + _PLAIN_BONUS
     ways: list[Plane] = []
     table = None if here is None else _ranked(here, picture)
     if table is not None:
-        ways.append(_applied(table, shown))
+        ways.append(ends.filled(_applied(table, shown)))
         share = _within(ways[0], bounds, told)
         if share >= max(_PLAIN_SHARE, plain):
             return ways[0]
     straightened = _straightened(curve, tile_means(shown)[told])
     ways += [
-        _affine(shown, bounds, told),
-        _power(shown, bounds, told),
-        _applied(straightened, shown),
+        ends.filled(way)
+        for way in (
+            _affine(shown, bounds, told),
+            _power(shown, bounds, told),
+            _applied(straightened, shown),
+        )
     ]
     shares = [_within(way, bounds, told) for way in ways]
     enough = max(shares) - _WORSE
@@ -262,11 +272,15 @@ class _Ends:
         return np.asarray(self.low.places | self.high.places)
 
     def filled(self, levels: Plane) -> Plane:
-        """Return levels with the ends at the mean of what lies there, where that is known."""
+        """Return levels with the ends at the mean of what lies there, where that is known.
+
+        An end hides only levels beyond the one it stands for; others were put there.
+        """
         levels = levels.copy()
-        for places, end in ((self.dark, self.low), (self.bright, self.high)):
-            if end.level is not None:
-                levels[places] = end.level
+        if self.low.level is not None:
+            levels[self.dark] = np.minimum(levels[self.dark], self.low.level)
+        if self.high.level is not None:
+            levels[self.bright] = np.maximum(levels[self.bright], self.high.level)
         return levels
 
     def lost(self, levels: Plane, bounds: tuple[Plane, Plane]) -> Flags:
