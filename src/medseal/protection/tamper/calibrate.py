@@ -19,7 +19,7 @@ from medseal.protection.attacks.edit_draws import random_edit
 from medseal.protection.attacks.handling import HANDLING, LOSSY_CHAINS, Handling
 from medseal.protection.attacks.levels import change_levels, levels_of
 from medseal.protection.tamper.alignment import Unreadable
-from medseal.protection.tamper.canonical import CanonicalGrid, brightness
+from medseal.protection.tamper.canonical import CanonicalGrid
 from medseal.protection.tamper.processed import Finding, frame_finding
 from medseal.protection.tamper.reference.images import is_calibration
 from medseal.protection.tamper.reference.inference import (
@@ -104,8 +104,8 @@ class _Compared:
         self._read = readout(_KEY, 0, grid=grid, networks=networks)
 
     def finding(self, copy: MedicalImage) -> Finding | Unreadable:
-        plane = brightness(levels_of(copy, frame=0))
-        return frame_finding(self._networks, plane, self._record, self._read, shape=self._shape)
+        levels = levels_of(copy, frame=0)
+        return frame_finding(self._networks, levels, self._record, self._read, shape=self._shape)
 
 
 def _draw(rng: np.random.Generator, handling: tuple[Handling, ...]) -> Handling:

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.imaging import MedicalImage
-from medseal.protection.attacks.levels import levels_of
+from medseal.protection.attacks.levels import Levels, levels_of
 from medseal.protection.tamper.alignment import Aligned, Unreadable, align
 from medseal.protection.tamper.canonical import (
     LEAST_SIDE,
     CanonicalGrid,
     Plane,
-    brightness,
     tile_means,
 )
 from medseal.protection.tamper.fingerprint import Fingerprint
@@ -32,7 +31,6 @@ from medseal.protection.tamper.reference.record import (
     model_tag,
     readout,
 )
-from medseal.protection.tamper.registration import Registration
 
 __all__ = [
     "Finding",
@@ -88,18 +86,18 @@ def _image_logit(tiles: Plane, outside: Plane) -> float:
     return (top + float(np.log(np.exp(logits - top).sum()))) / _SHARPNESS
 
 
-def _on_copy(plane: Plane, registration: Registration, shape: tuple[int, int]) -> Plane:
+def _on_copy(plane: Plane, laid: Aligned) -> Plane:
     """Return a map of halves of the canonical plane as it lies on the copy."""
-    matrix = registration.matrix.copy()
+    matrix = laid.registration.matrix.copy()
     # A place of the map covers two by two canonical places.
     matrix[:, 2] += matrix[:, :2] @ np.full(2, 0.5)
     matrix[:, :2] *= 2
-    moved = cv2.warpAffine(plane, matrix, shape[::-1], flags=cv2.INTER_LINEAR)
+    moved = cv2.warpAffine(plane, matrix, laid.plane.shape[::-1], flags=cv2.INTER_LINEAR)
     return np.asarray(moved, np.float32)
 
 
 def _judged(
-    networks: Networks, plane: Plane, laid: Aligned, record: FrameRecord, read: Readout
+    networks: Networks, laid: Aligned, record: FrameRecord, read: Readout
 ) -> Finding | Unreadable:
     outside = _shares(laid.unknown)
     reading = networks.read(laid.copy)
@@ -113,16 +111,14 @@ def _judged(
     chances = np.where(
         hidden < _HALF, 1 / (1 + np.exp(-np.clip(places, -_MOST_LOGIT, _MOST_LOGIT))), 0
     )
-    score_map = _on_copy(
-        chances.astype(np.float32), laid.registration, (plane.shape[0], plane.shape[1])
-    )
+    score_map = _on_copy(chances.astype(np.float32), laid)
     quiet = (tiles < 0) & (outside < _HALF)
     typical = float(np.median(energy[quiet if quiet.any() else ...]))
     return Finding(
         logit=networks.calibrated(_image_logit(tiles, outside)),
         score_map=score_map,
         mask=score_map >= networks.place_threshold,
-        operations=operations_of(laid.registration, plane, typical),
+        operations=operations_of(laid.registration, laid.plane, typical),
         orientation=laid.registration.orientation.name,
         model_id=networks.model_id,
     )
@@ -130,7 +126,7 @@ def _judged(
 
 def frame_finding(
     networks: Networks,
-    plane: Plane,
+    levels: Levels,
     record: FrameRecord,
     read: Readout,
     *,
@@ -142,17 +138,17 @@ def frame_finding(
     ----------
     networks
         That made the record.
-    plane
-        (rows, columns), brightness of the copy's frame.
+    levels
+        (rows, columns) or (rows, columns, 3), of the copy's frame.
     record, read
         What is kept of the frame, and what the key reads.
     shape
         Rows and columns of the original.
     """
-    laid = align(plane, record.picture, shape=shape)
+    laid = align(levels, record.picture, shape=shape)
     if isinstance(laid, Unreadable):
         return laid
-    return _judged(networks, plane, laid, record, read)
+    return _judged(networks, laid, record, read)
 
 
 def _obstacle(image: MedicalImage, fingerprint: Fingerprint) -> str:
@@ -202,7 +198,7 @@ def findings(
     return tuple(
         frame_finding(
             networks,
-            brightness(levels_of(image, frame=frame)),
+            levels_of(image, frame=frame),
             record,
             readout(sub_key, frame, grid=grid, networks=networks),
             shape=shape,
