@@ -106,3 +106,32 @@ def test_a_mask_that_overlaps_costs_less():
     costs = [float(place_loss(one * 8 - 4, mask, weights)) for one in (mask, half, lies)]
     assert costs == sorted(costs)
     assert costs[2] > 2 * costs[0]
+
+
+def test_each_part_of_a_larger_pair_counts_as_a_copy():
+    """Tiles of 32 x 32: four copies of 16 x 16 that lie side by side."""
+    generator = torch.Generator().manual_seed(3)
+    tiles, residual = (4 * torch.randn(1, 1, 32, 32, generator=generator) for _ in range(2))
+    places = 4 * torch.randn(1, 1, 256, 256, generator=generator)
+    mask = torch.zeros(1, 1, 256, 256)
+    mask[..., 20:70, 150:190] = 1
+    mask[..., 120:150, 30:60] = 0.7
+    outside = (torch.rand(1, 1, 32, 32, generator=generator) > 0.9).float()
+    whole = total_loss((tiles, places, residual), mask, outside, torch.ones(1))
+
+    def quarters(maps):
+        return torch.cat([half for rows in maps.chunk(2, 2) for half in rows.chunk(2, 3)])
+
+    parts = tuple(quarters(one) for one in (tiles, places, residual))
+    loss = total_loss(parts, quarters(mask), quarters(outside), torch.ones(4))
+    assert float(whole) == pytest.approx(float(loss), rel=1e-6)
+
+
+def test_parts_of_a_pair_that_does_not_count_teach_nothing():
+    logits = tuple(flat(2, side, -1.0) for side in (32, 256, 32))
+    mask = torch.zeros(2, 1, 256, 256)
+    mask[:, :, 100:160, 100:160] = 1
+    total_loss(logits, mask, torch.zeros(2, 1, 32, 32), torch.tensor([0.0, 1.0])).backward()
+    for one in logits:
+        assert not one.grad[0].any()
+        assert one.grad[1].abs().sum() > 0
