@@ -15,6 +15,7 @@ from medseal.protection.tamper import (
     MAX_FINGERPRINT_BYTES,
     SIGNER_BYTES,
     Fingerprint,
+    TamperReport,
     check,
     fingerprint,
 )
@@ -81,6 +82,8 @@ def check_command(
             "operations": list(report.operations),
             "regions": regions_as_json(report.regions),
             "frames": frames_as_json(report.frames),
+            "mask_share": round(float(report.mask.mean()), 6),
+            "proven_share": _proven_share(report),
             "model_id": report.model_id,
         },
         "\n".join(
@@ -91,6 +94,11 @@ def check_command(
         ),
     )
     return verdict.exit_code
+
+
+def _proven_share(report: TamperReport) -> float | None:
+    """Return the share of the copy in tiles that are proven to have changed, if any was."""
+    return None if report.proven is None else round(float(report.proven.mean()), 6)
 
 
 def _signer(text: str | None) -> bytes | None:

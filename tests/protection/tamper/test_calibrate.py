@@ -16,6 +16,7 @@ def _few_trials():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BENIGN_TRIALS", 6)
         patch.setattr(module, "_FORGED_TRIALS", 5)
+        patch.setattr(module, "_PROVEN_TRIALS", 3)
         yield
 
 
@@ -42,6 +43,7 @@ def test_what_was_fixed_stands_in_the_folder(calibrated):
     assert (networks.scale, networks.offset) == (scale, offset)
     assert networks.scale > 0
     assert 0.1 <= networks.place_threshold == place <= 0.9
+    assert networks.narrowing is not None
 
 
 def test_the_card_says_on_how_many_copies(calibrated):

@@ -27,8 +27,8 @@ def test_one_frame_has_no_frame_reports():
     found = changes(original.with_stored_values(values), original)
     assert found.is_local
     assert found.frames == ()
-    assert found.mask[60, 60]
-    assert found.everywhere().mask.all()
+    assert found.proven[60, 60]
+    assert found.everywhere().proven.all()
 
 
 def test_each_frame_says_what_became_of_it():
@@ -63,7 +63,7 @@ def test_regions_of_a_turned_frame_lie_on_the_copy(turns):
     (region,) = found.frames[3].regions
     assert region.row <= row < region.row + region.height
     assert region.column <= column < region.column + region.width
-    assert found.mask[row, column]
+    assert found.proven[row, column]
 
 
 def test_a_series_processed_as_a_whole_is_not_local():

@@ -63,8 +63,8 @@ def test_one_value_by_one_level_is_never_missed(shape, dtype, is_constant, seed)
     if record.grid.tiles > 64 or (is_constant and record.grid.tiles > 4):
         assert report.outcome == "tampered"
         assert report.score == 1.0
-        assert report.mask[place[1], place[2]]
-        assert report.mask.sum() <= record.grid.tile_rows * record.grid.tile_columns
+        assert report.proven[place[1], place[2]]
+        assert report.proven.sum() <= record.grid.tile_rows * record.grid.tile_columns
         (region,) = report.regions
         assert region.row <= place[1] < region.row + region.height
         assert region.column <= place[2] < region.column + region.width
@@ -106,8 +106,8 @@ def test_an_edit_is_found_in_every_orientation(turns, mirrored):
     report = check(oriented(forged, turns, mirrored), record, KEY)
     assert report.outcome == "tampered"
     expected = oriented_mask(mask, turns, mirrored)
-    assert not (expected & ~report.mask).any()
-    assert report.mask.sum() < 0.05 * report.mask.size
+    assert not (expected & ~report.proven).any()
+    assert report.proven.sum() < 0.05 * report.proven.size
 
 
 FORGERIES = {
@@ -130,7 +130,7 @@ def test_every_forgery_is_found_and_covered(name):
         forged, mask = FORGERIES[name](image, rng)
         report = check(forged, record, KEY)
         assert report.outcome == "tampered"
-        assert not (mask & ~report.mask).any()
+        assert not (mask & ~report.proven).any()
         assert report.regions
 
 
@@ -212,7 +212,7 @@ def test_colour_that_was_added_is_not_overlooked():
     report = check(copy, fingerprint(image, KEY), KEY)
     assert report.outcome == "tampered"
     assert report.operations == ("samples added",)
-    assert report.mask[50, 50]
+    assert report.proven[50, 50]
     partly = np.full_like(image.stored_values, 255)
     partly[0, :9] = 0
     veiled = image.with_stored_values(
@@ -221,8 +221,8 @@ def test_colour_that_was_added_is_not_overlooked():
     )
     report = check(veiled, fingerprint(image, KEY), KEY)
     assert report.outcome == "tampered"
-    assert report.mask[:9].all()
-    assert not report.mask[20:].any()
+    assert report.proven[:9].all()
+    assert not report.proven[20:].any()
 
 
 def test_a_value_that_only_wraps_around_to_the_original_is_an_edit():
@@ -232,7 +232,7 @@ def test_a_value_that_only_wraps_around_to_the_original_is_an_edit():
     copy = image.with_stored_values(values, bits_stored=16)
     report = check(copy, fingerprint(image, KEY), KEY)
     assert report.outcome == "tampered"
-    assert report.mask[100, 100]
+    assert report.proven[100, 100]
 
 
 def test_equal_values_that_are_shown_inverted_are_not_called_authentic():
@@ -264,7 +264,7 @@ def test_the_changed_frame_is_named():
     report = check(forged, fingerprint(volume, KEY), KEY)
     assert report.outcome == "tampered"
     assert "in frames 4 (counted from 0)" in report.checks[-1][2]
-    assert not (mask & ~report.mask).any()
+    assert not (mask & ~report.proven).any()
 
 
 def test_a_replaced_frame_is_found():
@@ -288,7 +288,7 @@ def test_an_edit_of_a_nearly_symmetric_image_that_was_mirrored():
     edited[0, 10, 100] ^= 1
     report = check(mirrored.with_stored_values(edited), record, KEY)
     assert report.outcome == "tampered"
-    assert report.mask[10, 100]
+    assert report.proven[10, 100]
 
 
 def test_not_a_number_and_minus_zero_are_values_like_others():
@@ -362,6 +362,6 @@ def test_packaged_dicom_images():
         forged, mask = forgeries.change_block(image, rng, size=1, steps=step)
         report = check(forged, record, KEY)
         assert report.outcome == "tampered", (name, report.checks)
-        assert not (mask & ~report.mask).any(), name
+        assert not (mask & ~report.proven).any(), name
         seen += 1
     assert seen >= 30

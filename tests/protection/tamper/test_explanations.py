@@ -61,7 +61,7 @@ def test_an_edit_of_a_picture_that_was_a_jpeg_stays_an_edit(make, seed):
     ):
         report = check(forged, record, KEY)
         assert report.outcome == "tampered", report.checks
-        assert not (mask & ~report.mask).any()
+        assert not (mask & ~report.proven).any()
 
 
 def test_an_edit_of_a_picture_that_never_was_a_jpeg_has_no_explanation():

@@ -65,3 +65,37 @@ def test_a_report_keeps_its_own_read_only_mask():
 def test_a_mask_of_another_kind_is_refused(mask):
     with pytest.raises(ImageMismatchError, match="a mask has two axes and holds booleans"):
         report(mask)
+
+
+def test_regions_are_those_of_the_proven_tiles():
+    """The mask guesses where inside; a proven tile is never left out."""
+    proven, mask = np.zeros((2, 20, 20), np.bool_)
+    proven[2:6, 4:12] = proven[10:14, 10:14] = True
+    mask[3, 5] = True
+    made = TamperReport(
+        outcome="tampered",
+        score=1.0,
+        mask=mask,
+        operations=(),
+        model_id="test",
+        checks=(),
+        proven=proven,
+    )
+    boxes = [(one.row, one.column, one.height, one.width) for one in made.regions]
+    assert boxes == [(2, 4, 4, 8), (10, 10, 4, 4)]
+    proven[0, 0] = True
+    assert not made.proven[0, 0]
+
+
+def test_a_mask_outside_the_proven_tiles_is_refused():
+    mask = np.ones((3, 3), np.bool_)
+    with pytest.raises(ImageMismatchError, match="inside the tiles that are proven"):
+        TamperReport(
+            outcome="tampered",
+            score=1.0,
+            mask=mask,
+            operations=(),
+            model_id="test",
+            checks=(),
+            proven=np.zeros_like(mask),
+        )

@@ -1,4 +1,4 @@
-"""Fix threshold and scale of the comparison on patients kept for nothing else."""
+"""Fix threshold, scale and narrowing of the comparison on patients kept for nothing else."""
 
 import dataclasses
 import logging
@@ -20,6 +20,8 @@ from medseal.protection.attacks.handling import HANDLING, LOSSY_CHAINS, Handling
 from medseal.protection.attacks.levels import change_levels, levels_of
 from medseal.protection.tamper.alignment import Unreadable
 from medseal.protection.tamper.canonical import CanonicalGrid
+from medseal.protection.tamper.narrowing import TENSORS
+from medseal.protection.tamper.narrowing_fit import Examples, fitted
 from medseal.protection.tamper.processed import Finding, frame_finding
 from medseal.protection.tamper.reference.images import is_calibration
 from medseal.protection.tamper.reference.inference import (
@@ -37,7 +39,7 @@ __all__ = ["calibrate"]
 # So many of a hundred untouched copies may be called forged: room below the 0.5 % that
 # must hold for patients never seen.
 _FALSE_ALARM_PERCENT = 0.3
-_BENIGN_TRIALS, _FORGED_TRIALS = 16, 10
+_BENIGN_TRIALS, _FORGED_TRIALS, _PROVEN_TRIALS = 16, 10, 20
 _KEY = bytes(32)
 _PLACE_THRESHOLDS = np.linspace(0.1, 0.9, 17)
 _LOGGER = logging.getLogger("medseal.train")
@@ -53,6 +55,7 @@ class _Trials:
     forged: list[float] = field(default_factory=list)
     overlaps: list[NDArray[np.float64]] = field(default_factory=list)
     unreadable: int = 0
+    proven: Examples = field(default_factory=Examples)
 
 
 def _files(data: Path, per_collection: int) -> list[Material]:
@@ -103,6 +106,19 @@ class _Compared:
         self._record = frame_records(robust, frames=1, grid=grid)[0]
         self._read = readout(_KEY, 0, grid=grid, networks=networks)
 
+    def prove(
+        self,
+        image: MedicalImage,
+        forged: MedicalImage,
+        examples: Examples,
+        *,
+        mask: Flags,
+        rng: np.random.Generator,
+    ) -> None:
+        """Add the proven tiles of a forged copy to the examples."""
+        record = (self._record, self._read)
+        examples.add(self._networks, record, image, forged, mask=mask, rng=rng)
+
     def finding(self, copy: MedicalImage) -> Finding | Unreadable:
         levels = levels_of(copy, frame=0)
         return frame_finding(self._networks, levels, self._record, self._read, shape=self._shape)
@@ -130,6 +146,9 @@ def _try(compared: _Compared, image: MedicalImage, rng: np.random.Generator, see
             seen.overlaps.append(_overlaps(found, moved))
         else:
             seen.unreadable += 1
+    for _ in range(_PROVEN_TRIALS):
+        forged, mask = _forged(image, rng)
+        compared.prove(image, forged, seen.proven, mask=mask, rng=rng)
 
 
 def _trials(networks: Networks, data: Path, *, per_collection: int) -> _Trials:
@@ -148,7 +167,7 @@ def _trials(networks: Networks, data: Path, *, per_collection: int) -> _Trials:
 
 
 def calibrate(folder: Path, *, data_dir: Path, per_collection: int = 4) -> Card:
-    """Fix threshold, scale and mask threshold of a trained comparison, and write it again.
+    """Fix threshold, scale, mask threshold and narrowing of a trained comparison; write it again.
 
     Untouched copies are handled as honest people do, forged ones handled likewise; both go through
     the whole comparison, registration included.
@@ -176,7 +195,8 @@ def calibrate(folder: Path, *, data_dir: Path, per_collection: int = 4) -> Card:
         The model is damaged.
     """
     card, tensors = weights.load_folder(folder)
-    plain = dict(tensors) | {CALIBRATION: np.array([1.0, 0.0, 0.5], np.float32)}
+    plain = {name: one for name, one in tensors.items() if not name.startswith(TENSORS)}
+    plain |= {CALIBRATION: np.array([1.0, 0.0, 0.5], np.float32)}
     seen = _trials(compiled(card, plain), data_dir, per_collection=per_collection)
     benign, forged = np.array(seen.benign), np.array(seen.forged)
     threshold = float(np.quantile(benign, 1 - _FALSE_ALARM_PERCENT / 100))
@@ -196,4 +216,5 @@ def calibrate(folder: Path, *, data_dir: Path, per_collection: int = 4) -> Card:
     }
     load_folder.cache_clear()
     complete = dataclasses.replace(card, metrics=metrics)
-    return weights.save(folder.parent, card=complete, tensors=plain | {CALIBRATION: fixed})
+    fixed_tensors = plain | {CALIBRATION: fixed} | fitted(seen.proven)
+    return weights.save(folder.parent, card=complete, tensors=fixed_tensors)

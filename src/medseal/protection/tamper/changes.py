@@ -37,7 +37,9 @@ class Changes:
         True if what is unchanged proves that the rest was edited; False if the copy may have been
         processed as a whole.
     mask
-        (rows, columns) of the copy, True where it was changed in any frame.
+        (rows, columns) of the copy, True where it was changed in any frame: an estimate.
+    proven
+        (rows, columns) of the copy, True in the tiles that changed in any frame.
     frames
         One for each frame of a copy with several frames, or of such a record.
     detail
@@ -46,12 +48,18 @@ class Changes:
 
     is_local: bool
     mask: Flags
+    proven: Flags
     frames: tuple[FrameReport, ...]
     detail: str
 
     def everywhere(self) -> "Changes":
         """Return the same with every place marked."""
-        return replace(self, mask=np.ones_like(self.mask))
+        everything = np.ones_like(self.proven)
+        return replace(self, mask=everything, proven=everything)
+
+    def narrowed(self, places: Flags) -> "Changes":
+        """Return the same with these places inside the tiles as the mask."""
+        return replace(self, mask=places)
 
 
 def _named(numbers: NDArray[np.intp]) -> str:
@@ -173,9 +181,7 @@ def changes_of(image: MedicalImage, found: Found, record: Fingerprint) -> Change
             )
             for frame, original in enumerate(found.alignment.originals)
         ]
+    proven = found.orientation.apply(record.grid.spread(np.asarray(found.differs.any(axis=0))))
     return Changes(
-        is_local=is_local,
-        mask=found.orientation.apply(record.grid.spread(np.asarray(found.differs.any(axis=0)))),
-        frames=tuple(frames),
-        detail=detail,
+        is_local=is_local, mask=proven, proven=proven, frames=tuple(frames), detail=detail
     )

@@ -10,6 +10,7 @@ from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
 from medseal.protection.tamper.readings import INVERTED, plain_reading
 from medseal.protection.tamper.report import Outcome, TamperCheck, TamperReport
+from medseal.protection.tamper.unmoved import changed_places
 from medseal.protection.tamper.verdict import processed_report
 
 __all__ = ["MODEL_ID", "check"]
@@ -43,6 +44,7 @@ def _report(
         checks=tuple(checks),
         evidence="" if changes is None else _EVIDENCE,
         frames=() if changes is None else changes.frames,
+        proven=None if changes is None else changes.proven,
     )
 
 
@@ -62,7 +64,8 @@ def check(
 
     1. Authenticate the record. 2. Compare the digest of the stored values. 3. Without the key,
     compare it in other orientations too, and stop. 4. Find the record's tiles in the copy, by
-    keyed MACs. 5. Decide, or hand over to the comparison of processed copies.
+    keyed MACs. 5. Decide, or hand over to the comparison of processed copies. That
+    a tile changed is proven; where inside it is estimated, and decides nothing.
 
     Parameters
     ----------
@@ -125,7 +128,7 @@ def check(
         return processed_report(
             image, fingerprint, key, mark=mark, checks=checks, operations=operations
         )
-    return _tampered(image, found, changes, checks)
+    return _tampered(image, fingerprint, key, found=found, changes=changes, checks=checks)
 
 
 def _record_check(record: Fingerprint, key: bytes | None, signer: bytes | None) -> TamperCheck:
@@ -208,18 +211,30 @@ def _equal(
 
 
 def _tampered(
-    image: MedicalImage, found: Found, changes: Changes, checks: list[TamperCheck]
+    image: MedicalImage,
+    record: Fingerprint,
+    key: bytes,
+    *,
+    found: Found,
+    changes: Changes,
+    checks: list[TamperCheck],
 ) -> TamperReport:
+    """Report proven changes; where inside the tiles is estimated, and decides nothing."""
     if found.orientation.name:
         checks.append(("orientation", "pass", f"the copy is {found.orientation.name}"))
     if found.reading:
         checks.append(("reading", "pass", f"the same values once undone: {found.reading}"))
     checks += [("frames", "fail", name) for name in found.alignment.operations]
-    if not (changes.mask.any() or found.alignment.operations):
+    if changes.proven.any() or found.alignment.operations:
+        checks.append(("tiles", "fail", changes.detail))
+        places = changed_places(image, found, record, key)
+        changes = changes if places is None else changes.narrowed(places)
+    else:
         detail = f"no tile shows where; each hides a change with a chance of {_CHANCE:.1e}"
         checks.append(("tiles", "fail", f"some value differs, but {detail}"))
         changes = changes.everywhere()
-    else:
-        checks.append(("tiles", "fail", changes.detail))
+    if places is not None:
+        detail = "the mask is an estimate of the places inside the tiles"
+        checks.append(("places", "unknown", detail))
     names = _operations(found.orientation.name, found.reading, *found.alignment.operations)
     return _report(image, "tampered", 1.0, checks, operations=names, changes=changes)

@@ -86,7 +86,8 @@ class TamperReport:
     score
         0 to 1; 1 = surely altered.
     mask
-        (rows, columns) of the copy; True where it was altered, in any frame. Read-only.
+        (rows, columns) of the copy; True where it was altered, in any frame. Read-only. Where
+        tiles are proven to have changed, an estimate inside them.
     operations
         What was done to the copy, as far as it is known.
     model_id
@@ -100,11 +101,15 @@ class TamperReport:
         What shows the regions, in a word or two.
     frames
         One for each frame of a copy that was compared frame by frame; else empty.
+    proven
+        (rows, columns) of the copy; True in every tile that keyed MACs prove to have changed, in
+        any frame; None if nothing was proven so. It holds the mask, and its connected parts are
+        the regions. Read-only.
 
     Raises
     ------
     ImageMismatchError
-        Mask and scores have another form.
+        Mask, scores and proven tiles have another form, or the mask leaves the proven tiles.
     """
 
     outcome: Outcome
@@ -116,6 +121,7 @@ class TamperReport:
     scores: NDArray[np.float32] | None = None
     evidence: str = ""
     frames: tuple[FrameReport, ...] = ()
+    proven: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.mask.ndim != _NDIM or self.mask.dtype != np.bool_:
@@ -125,15 +131,22 @@ class TamperReport:
             if self.scores.shape != self.mask.shape or self.scores.dtype.kind != "f":
                 raise ImageMismatchError("scores have the shape of the mask and are real numbers")
             object.__setattr__(self, "scores", _read_only(self.scores))
+        if self.proven is not None:
+            if self.proven.shape != self.mask.shape or (self.mask & ~self.proven).any():
+                raise ImageMismatchError("a mask lies inside the tiles that are proven")
+            object.__setattr__(self, "proven", _read_only(self.proven))
 
     @property
     def regions(self) -> tuple[Region, ...]:
         """Rectangles around the connected parts of the mask, the largest first.
 
-        Of a copy that was compared frame by frame, those of each frame, in order.
+        Of proven tiles, where there are such: no proven change is left out. Of a copy that was
+        compared frame by frame, those of each frame, in order.
         """
         if self.frames:
             return tuple(region for frame in self.frames for region in frame.regions)
+        if self.proven is not None:
+            return regions_of(self.proven, score=self.score, evidence=self.evidence)
         return regions_of(self.mask, score=self.score, scores=self.scores, evidence=self.evidence)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medseal import weights
 from medseal.errors import WeightsError
 from medseal.protection.tamper.canonical import TILE, Plane
+from medseal.protection.tamper.narrowing import Narrowing
 from medseal.protection.tamper.reference.sizes import (
     BANDS,
     CELLS,
@@ -84,6 +85,8 @@ class Networks:
         Of the logit of an image, fixed after training so that its threshold lies at 0.
     place_threshold
         Chance from which a place belongs to the mask.
+    narrowing
+        Guesses which places of proven tiles changed; None before calibration.
     """
 
     model_id: str
@@ -92,6 +95,7 @@ class Networks:
     scale: float
     offset: float
     place_threshold: float
+    narrowing: Narrowing | None
     _read: Any
     _judge: Any
 
@@ -293,6 +297,7 @@ def compiled(card: Card, tensors: Tensors) -> Networks:
         scale=scale,
         offset=offset,
         place_threshold=place_threshold,
+        narrowing=Narrowing.of(tensors),
         _read=reading,
         _judge=judging,
     )
