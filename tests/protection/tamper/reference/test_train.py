@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,18 +19,20 @@ task = "tamper"
 modality = "any"
 method = "tamper-reference"
 limits = "None."
+{initial}
 [network]
 channels = [2, 2, 2, 2]
-features = 3
+features = {features}
 inner = 4
 blocks = 1
 [train]
 seed = {seed}
-steps = 2
+steps = 3
 batch_size = 2
-edited_share = 0.5
+edited_share = {edited}
 validation_every = 1
 bfloat16 = false
+{more}
 """
 
 
@@ -37,7 +40,7 @@ bfloat16 = false
 def _small():
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "_VALIDATION_BATCHES", 4)
+        patch.setattr(train, "_VALIDATION_PAIRS", 8)
         yield
 
 
@@ -46,9 +49,10 @@ def data(tmp_path_factory):
     return data_in(tmp_path_factory.mktemp("data"))
 
 
-def trained(folder, data, *, seed=1):
+def trained(folder, data, **settings):
     path = folder / "tiny.toml"
-    path.write_text(CONFIG.format(seed=seed))
+    given = {"seed": 1, "edited": 0.5, "features": 3, "initial": "", "more": ""}
+    path.write_text(CONFIG.format(**given | settings))
     return train_reference(path, data_dir=data, output_dir=folder / "models")
 
 
@@ -65,7 +69,7 @@ def test_a_run_writes_a_folder_with_its_figures(run):
     card = weights.read_card(run.folder)
     assert (card.id, card.method) == ("tiny", "tamper-reference")
     assert card.network["channels"] == [2, 2, 2, 2]
-    assert card.training["steps"] == 2
+    assert card.training["steps"] == 3
     assert len(card.training["data_digest"]) == 64
     assert card.metrics == run.evaluation
     assert card.metrics["pairs"] == 8
@@ -80,7 +84,7 @@ def test_what_is_not_calibrated_cannot_be_used(run):
 
 def test_each_validation_is_logged(run):
     rows = [json.loads(line) for line in (run.run_folder / LOG_NAME).read_text().splitlines()]
-    assert [row["step"] for row in rows] == [1, 2]
+    assert [row["step"] for row in rows] == [1, 2, 3]
     assert all(np.isfinite(row["loss"]) for row in rows)
 
 
@@ -98,7 +102,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_network(run, data, tmp_path, mon
     again, first = tensors_of(trained(tmp_path, data)), tensors_of(run)
     assert again.keys() == first.keys()
     assert all(np.array_equal(again[name], first[name]) for name in first)
-    assert [row["step"] for row in map(json.loads, _log(tmp_path))] == [1, 2]
+    assert [row["step"] for row in map(json.loads, _log(tmp_path))] == [1, 2, 3]
 
 
 def _log(folder):
@@ -115,3 +119,72 @@ def test_without_images_to_validate_on_it_says_so(tmp_path):
     data = written(tmp_path / "data", [("x/a.png", "any", TRAINED[0], levels(64, 64))])
     with pytest.raises(InputError, match="no images to train on"):
         trained(tmp_path, data)
+
+
+def learned(folder):
+    """Return what the log says of each step, but for the time it took."""
+    return [row | {"seconds": 0} for row in map(json.loads, _log(folder))]
+
+
+def test_a_run_may_end_early_with_its_schedule_going_on(run, data, tmp_path):
+    stopped = trained(tmp_path, data, more="stop_after = 2")
+    whole = learned(run.folder.parents[1])
+    assert learned(tmp_path) == whole[:2]
+    assert weights.read_card(stopped.folder).training["stop_after"] == 2
+    first, last = tensors_of(stopped), tensors_of(run)
+    assert not all(np.array_equal(first[name], last[name]) for name in first)
+
+
+def test_whole_images_train_too(data, tmp_path):
+    run = trained(tmp_path, data, more='pairs = "whole"\nstop_after = 1')
+    card = weights.read_card(run.folder)
+    assert card.training["pairs"] == "whole"
+    assert card.metrics["pairs"] == 8
+    assert len(card.training["data_digest"]) == 64
+    assert all(np.isfinite(row["loss"]) for row in learned(tmp_path))
+    assert all(np.isfinite(tensor).all() for tensor in tensors_of(run).values())
+
+
+def _beside(run, folder):
+    """Copy the model of a run to where another one finds it, under the name first."""
+    (folder / "models").mkdir()
+    card, tensors = weights.load_folder(run.folder)
+    weights.save(folder / "models", card=replace(card, id="first"), tensors=tensors)
+    return weights.read_card(folder / "models" / "first")
+
+
+def test_a_run_may_start_from_another_model(run, data, tmp_path):
+    first = _beside(run, tmp_path)
+    # So slow that nothing is learned.
+    more = "learning_rate = 1e-30\nstop_after = 1"
+    went_on = trained(tmp_path, data, initial='initial = "first"', more=more)
+    assert weights.read_card(went_on.folder).training["initial"] == str(first.sha256)
+    assert weights.read_card(run.folder).training["initial"] == ""
+    before, after = tensors_of(run), tensors_of(went_on)
+    learning = [
+        name for name in before if not name.startswith("trunk.scaled.") and "running" not in name
+    ]
+    assert len(learning) > 10
+    for name in learning:
+        if before[name].dtype == np.float32:
+            assert np.array_equal(before[name], after[name]), name
+    # The same settings without it are another run.
+    with pytest.raises(ConfigurationError, match="other settings"):
+        trained(tmp_path, data, more=more)
+
+
+def test_a_missing_model_to_start_from_is_refused(data, tmp_path):
+    with pytest.raises(WeightsError, match=r"first: .* cannot be read"):
+        trained(tmp_path, data, initial='initial = "first"')
+
+
+def test_a_model_of_another_size_to_start_from_is_refused(run, data, tmp_path):
+    _beside(run, tmp_path)
+    with pytest.raises(WeightsError, match="first is not a comparison of this size of network"):
+        trained(tmp_path, data, initial='initial = "first"', features=4)
+
+
+@pytest.mark.parametrize("edited", [0.0, 1.0])
+def test_copies_of_one_kind_alone_are_refused_before_an_image_is_read(tmp_path, edited):
+    with pytest.raises(ConfigurationError, match="edited_share lies between 0 and 1"):
+        trained(tmp_path, tmp_path / "nowhere", edited=edited)

@@ -18,8 +18,9 @@ from torch import nn
 
 from medseal import weights
 from medseal.digest import Digest
-from medseal.errors import WeightsError
-from medseal.protection.tamper.reference.config import FitConfig, read_config
+from medseal.errors import ConfigurationError, WeightsError
+from medseal.protection.tamper.narrowing import TENSORS
+from medseal.protection.tamper.reference.config import FitConfig, ReferenceConfig, read_config
 from medseal.protection.tamper.reference.images import Images, read_images
 from medseal.protection.tamper.reference.inference import CALIBRATION
 from medseal.protection.tamper.reference.losses import total_loss
@@ -214,12 +215,25 @@ def _train_step(
 def _start_from(pair: Pair, folder: Path) -> str:
     """Take the networks of another model, and return its digest."""
     card, tensors = weights.load_folder(folder)
-    known = {name: torch.from_numpy(np.array(one)) for name, one in tensors.items()}
+    known = {
+        name: torch.from_numpy(np.array(one))
+        for name, one in tensors.items()
+        if name != CALIBRATION and not name.startswith(TENSORS)
+    }
     try:
-        pair.network.load_state_dict({n: t for n, t in known.items() if n != CALIBRATION})
+        pair.network.load_state_dict(known)
     except RuntimeError as error:
         raise WeightsError(f"{card.id} is not a comparison of this size of network") from error
     return str(card.sha256)
+
+
+def _told_apart(config: ReferenceConfig) -> ReferenceConfig:
+    """Return settings under which validation sees copies of both kinds, which it tells apart."""
+    if not 0 < config.train.edited_share < 1:
+        raise ConfigurationError(
+            "[train] edited_share lies between 0 and 1: validation needs forged copies and others"
+        )
+    return config
 
 
 def train_reference(config_path: Path, *, data_dir: Path, output_dir: Path) -> TrainedReference:
@@ -243,7 +257,7 @@ def train_reference(config_path: Path, *, data_dir: Path, output_dir: Path) -> T
     WeightsError
         The file of the run is damaged, or the model to start from is missing or of another size.
     """
-    config = read_config(config_path)
+    config = _told_apart(read_config(config_path))
     fit = config.train
     run_folder = output_dir / f"{config.id}.run"
     run_folder.mkdir(parents=True, exist_ok=True)
