@@ -18,11 +18,11 @@ from medseal.imaging import MedicalImage, read
 from medseal.protection.attacks.edit_draws import random_edit
 from medseal.protection.attacks.handling import HANDLING, LOSSY_CHAINS, Handling
 from medseal.protection.attacks.levels import change_levels, levels_of
-from medseal.protection.tamper.alignment import Unreadable
 from medseal.protection.tamper.canonical import CanonicalGrid
 from medseal.protection.tamper.narrowing import TENSORS
 from medseal.protection.tamper.narrowing_fit import Examples, fitted
 from medseal.protection.tamper.processed import Finding, frame_finding
+from medseal.protection.tamper.reference.alignment import Unreadable
 from medseal.protection.tamper.reference.images import is_calibration
 from medseal.protection.tamper.reference.inference import (
     CALIBRATION,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from medseal.imaging import MedicalImage
 from medseal.protection.attacks.levels import Levels, levels_of
-from medseal.protection.tamper.alignment import Aligned, Unreadable, align
 from medseal.protection.tamper.canonical import (
     LEAST_SIDE,
     CanonicalGrid,
@@ -21,6 +20,7 @@ from medseal.protection.tamper.canonical import (
 )
 from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.operations import operations_of
+from medseal.protection.tamper.reference.alignment import Aligned, Unreadable, align
 from medseal.protection.tamper.reference.codes import Readout
 from medseal.protection.tamper.reference.inference import Networks, load
 from medseal.protection.tamper.reference.maps import tile_maps

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.imaging import MedicalImage
-from medseal.protection.tamper.alignment import Unreadable
 from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
 from medseal.protection.tamper.processed import Finding, findings
+from medseal.protection.tamper.reference.alignment import Unreadable
 from medseal.protection.tamper.report import (
     FrameReport,
     Outcome,

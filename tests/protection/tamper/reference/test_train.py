@@ -161,13 +161,13 @@ def test_a_run_may_start_from_another_model(run, data, tmp_path):
     assert weights.read_card(went_on.folder).training["initial"] == str(first.sha256)
     assert weights.read_card(run.folder).training["initial"] == ""
     before, after = tensors_of(run), tensors_of(went_on)
-    learning = [
-        name for name in before if not name.startswith("trunk.scaled.") and "running" not in name
-    ]
-    assert len(learning) > 10
-    for name in learning:
-        if before[name].dtype == np.float32:
-            assert np.array_equal(before[name], after[name]), name
+    # All but the means that batch normalisation keeps, and what it counts.
+    learned_from = [name for name in before if not name.startswith("scaled.running")]
+    learned_from.remove("scaled.num_batches_tracked")
+    assert len(learned_from) > 10
+    for name in learned_from:
+        # Adam moves what is zero by its rate.
+        np.testing.assert_allclose(after[name], before[name], rtol=0, atol=1e-20, err_msg=name)
     # The same settings without it are another run.
     with pytest.raises(ConfigurationError, match="other settings"):
         trained(tmp_path, data, more=more)

@@ -21,7 +21,6 @@ from medseal.protection.attacks.edit_draws import random_edit
 from medseal.protection.attacks.families import FAMILIES
 from medseal.protection.attacks.handling import HANDLING, LOSSY_CHAINS, Handling
 from medseal.protection.attacks.levels import Levels, change_levels, levels_of
-from medseal.protection.tamper.alignment import Aligned, align
 from medseal.protection.tamper.canonical import (
     TILE,
     CanonicalGrid,
@@ -29,6 +28,7 @@ from medseal.protection.tamper.canonical import (
     brightness,
     resampled,
 )
+from medseal.protection.tamper.reference.alignment import Aligned, align
 from medseal.protection.tamper.reference.config import FitConfig
 from medseal.protection.tamper.reference.images import is_calibration, is_validation
 from medseal.protection.tamper.reference.picture import CoarsePicture

@@ -6,7 +6,7 @@ import pytest
 from medseal.protection.attacks import grey_values
 from medseal.protection.tamper.grey_curve import ENTRIES, GreyCurve
 from medseal.protection.tamper.reference.picture import CoarsePicture
-from medseal.protection.tamper.shown_levels import record_levels
+from medseal.protection.tamper.reference.shown_levels import record_levels
 from tests.protection.pictures import texture
 
 SEEN = np.ones((64, 64), np.bool_)

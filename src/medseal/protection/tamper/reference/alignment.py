@@ -10,8 +10,8 @@ from medseal.protection.attacks.levels import Levels
 from medseal.protection.tamper.canonical import TILE, Plane, brightness
 from medseal.protection.tamper.reference.maps import clipped_places
 from medseal.protection.tamper.reference.picture import CoarsePicture
+from medseal.protection.tamper.reference.shown_levels import record_levels
 from medseal.protection.tamper.registration import Registration, rectified, register
-from medseal.protection.tamper.shown_levels import record_levels
 
 __all__ = ["Aligned", "Unreadable", "align"]
 

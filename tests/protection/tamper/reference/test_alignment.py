@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from medseal.protection.attacks import geometry, grey_values
-from medseal.protection.tamper.alignment import Aligned, Unreadable, align
 from medseal.protection.tamper.canonical import CanonicalGrid, resampled, tile_means
+from medseal.protection.tamper.reference.alignment import Aligned, Unreadable, align
 from medseal.protection.tamper.reference.picture import CoarsePicture
 from tests.protection.pictures import texture
 
