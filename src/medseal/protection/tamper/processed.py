@@ -42,8 +42,14 @@ _SHARPNESS = 4.0
 _UNSEEN_LOGIT = -20.0
 _HALF = 0.5
 _MOST_LOGIT = 30.0
-# Median energy of the residual: .13 for equal features, .52 for unrelated ones.
-_MOST_ENERGY = 0.4
+# Median energy of the residual: .13 for equal features, .52 for unrelated ones. Where means of tiles
+# are as they were it may be higher, as under much noise: on validation images .48 at most.
+_MOST_ENERGY, _MOST_DEGRADED, _WELL_EXPLAINED = 0.4, 0.46, 0.99
+# Another image of the kind, laid on the record: on validation images it explained .93 of it at most,
+# and a tenth of its tiles had energies above .61; honest copies explained so little have .56 at most
+# there. A forgery of more than a tenth of the area leaves the median low.
+_LEAST_ALIKE, _UNLIKE_SHARE, _UNLIKE_ENERGY, _UNLIKE_MEDIAN = 0.95, 0.1, 0.58, 0.22
+
 Flags = NDArray[np.bool_]
 
 
@@ -96,6 +102,15 @@ def _on_copy(plane: Plane, laid: Aligned) -> Plane:
     return np.asarray(moved, np.float32)
 
 
+def _is_unlike(energies: NDArray[np.float64], explained: float) -> bool:
+    """Return whether a copy shows another image, or hardly anything of this one."""
+    median = float(np.median(energies))
+    if median > (_MOST_DEGRADED if explained >= _WELL_EXPLAINED else _MOST_ENERGY):
+        return True
+    upper = float(np.quantile(energies, 1 - _UNLIKE_SHARE))
+    return explained < _LEAST_ALIKE and median > _UNLIKE_MEDIAN and upper > _UNLIKE_ENERGY
+
+
 def _judged(
     networks: Networks, laid: Aligned, record: FrameRecord, read: Readout
 ) -> Finding | Unreadable:
@@ -103,7 +118,7 @@ def _judged(
     reading = networks.read(laid.copy)
     residual, energy = read.residual(reading.features, record.codes)
     shown = outside < _HALF
-    if not shown.any() or float(np.median(energy[shown])) > _MOST_ENERGY:
+    if not shown.any() or _is_unlike(energy[shown], laid.registration.explained):
         return Unreadable(reason="another image, or too degraded (its features are unlike)")
     maps = tile_maps(laid.copy, record.picture.bounds, _shares(laid.clipped), outside)
     tiles, places = networks.judge(reading, residual, np.concatenate([energy[None], maps]))
