@@ -156,6 +156,26 @@ def test_another_key_reads_nothing_but_noise(installed):
     assert "features are unlike" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("energies", "explained", "unlike"),
+    [
+        # What lossy handling leaves, as it should be and where greys changed unlike in places.
+        ([0.2] * 80 + [0.35] * 20, 1.0, False),
+        ([0.2] * 80 + [0.5] * 20, 0.85, False),
+        # Much noise on the same image, and features that say nothing any more.
+        ([0.43] * 100, 0.995, False),
+        ([0.43] * 100, 0.97, True),
+        ([0.5] * 100, 0.995, True),
+        # Another image, parts of which are as dark as this one's.
+        ([0.25] * 60 + [0.65] * 40, 0.9, True),
+        # A fifth of the image is forged, the rest is as it was.
+        ([0.15] * 80 + [0.65] * 20, 0.85, False),
+    ],
+)
+def test_another_image_is_told_from_a_copy(energies, explained, unlike):
+    assert _is_unlike(np.array(energies), explained) is unlike
+
+
 def test_another_image_is_not_compared(record):
     (found,) = findings(grey(SIDE, SIDE, seed=7), record, KEY)
     assert isinstance(found, Unreadable)

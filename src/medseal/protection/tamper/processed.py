@@ -42,12 +42,12 @@ _SHARPNESS = 4.0
 _UNSEEN_LOGIT = -20.0
 _HALF = 0.5
 _MOST_LOGIT = 30.0
-# Median energy of the residual: .13 for equal features, .52 for unrelated ones. Where means of tiles
-# are as they were it may be higher, as under much noise: on validation images .48 at most.
+# Median energy of the residual: .13 for equal features, .52 for unrelated ones. Where means of
+# tiles are as they were it may be higher, as under much noise: on validation images .48 at most.
 _MOST_ENERGY, _MOST_DEGRADED, _WELL_EXPLAINED = 0.4, 0.46, 0.99
-# Another image of the kind, laid on the record: on validation images it explained .93 of it at most,
-# and a tenth of its tiles had energies above .61; honest copies explained so little have .56 at most
-# there. A forgery of more than a tenth of the area leaves the median low.
+# Another image of the kind, laid on the record: on validation images it explained .93 of it at
+# most, and a tenth of its tiles had energies above .61; honest copies explained so little have .56
+# at most there. A forgery of more than a tenth of the area leaves the median low.
 _LEAST_ALIKE, _UNLIKE_SHARE, _UNLIKE_ENERGY, _UNLIKE_MEDIAN = 0.95, 0.1, 0.58, 0.22
 
 Flags = NDArray[np.bool_]
