@@ -11,11 +11,12 @@ from medseal.protection.tamper.canonical import CanonicalGrid, brightness
 from medseal.protection.tamper.fingerprint import fingerprint
 from medseal.protection.tamper.processed import (
     Finding,
-    Unreadable,
     _image_logit,
+    _is_unlike,
     findings,
     frame_finding,
 )
+from medseal.protection.tamper.reference.alignment import Unreadable
 from medseal.protection.tamper.reference.inference import load
 from medseal.protection.tamper.reference.losses import image_logit
 from medseal.protection.tamper.reference.record import enrol, frame_records, readout
