@@ -1,12 +1,13 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from medseal.protection.attacks import distortions
 from medseal.protection.tamper import check
 from medseal.protection.tamper.fingerprint import fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
-from medseal.protection.tamper.verdict import EVIDENCE, processed_report
+from medseal.protection.tamper.verdict import _MARK_LOGIT, EVIDENCE, processed_report
 from tests.protection.pictures import KEY, grey, picture
 from tests.protection.tamper.test_processed import (
     PLACE,
@@ -83,11 +84,13 @@ def test_a_record_without_robust_part_is_unverifiable(record):
     assert "only exact evidence counts" in report.checks[-1][2]
 
 
-def test_a_mark_is_named_and_decides_nothing(record):
+def test_a_mark_is_named_and_more_is_asked_of_a_forgery(record):
     mark = MarkEvidence(cells=np.array([[1.0, -1.0], [2.0, 0.0]]), placement=np.eye(2, 3))
     with_mark, without = (reported(jpeg(original()), record, mark=one) for one in (mark, None))
     assert with_mark.checks[0] == ("mark", "unknown", "the watermark is heard in 50 % of its cells")
-    assert (with_mark.outcome, with_mark.score) == (without.outcome, without.score)
+    assert with_mark.outcome == without.outcome
+    logits = [np.log(one.score / (1 - one.score)) for one in (with_mark, without)]
+    assert logits[0] == pytest.approx(logits[1] - _MARK_LOGIT)
 
 
 def frames_of(*seeds):
