@@ -12,6 +12,9 @@ from medseal.errors import FingerprintError, InputError
 from medseal.imaging import read
 from medseal.protection.attacks import distortions, forgeries
 from medseal.protection.tamper import MODEL_ID, check, fingerprint, signer_of
+from medseal.protection.tamper.changes import changes_of
+from medseal.protection.tamper.compare import _tampered
+from medseal.protection.tamper.exact import find
 from tests.protection.pictures import KEY, grey, picture, texture
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -265,6 +268,20 @@ def test_the_changed_frame_is_named():
     assert report.outcome == "tampered"
     assert any("in frames 4 (counted from 0)" in detail for _, _, detail in report.checks)
     assert not (mask & ~report.proven).any()
+
+
+def test_a_change_that_no_tile_shows_is_anywhere():
+    """As often as two MACs of 16 bits are equal by chance: the digest differs, and no tile does."""
+    image = grey(64, 64)
+    record = fingerprint(image, KEY)
+    found = find(image, record, KEY)
+    changes = changes_of(image, found, record)
+    assert not changes.proven.any()
+    report = _tampered(image, record, KEY, found=found, changes=changes, checks=[])
+    assert report.outcome == "tampered"
+    assert report.mask.all()
+    assert report.proven.all()
+    assert "no tile shows where" in report.checks[-1][2]
 
 
 def test_a_replaced_frame_is_found():

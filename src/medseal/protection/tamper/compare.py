@@ -228,13 +228,13 @@ def _tampered(
     if changes.proven.any() or found.alignment.operations:
         checks.append(("tiles", "fail", changes.detail))
         places = changed_places(image, found, record, key)
-        changes = changes if places is None else changes.narrowed(places)
+        if places is not None:
+            changes = changes.narrowed(places)
+            detail = "the mask is an estimate of the places inside the tiles"
+            checks.append(("places", "unknown", detail))
     else:
         detail = f"no tile shows where; each hides a change with a chance of {_CHANCE:.1e}"
         checks.append(("tiles", "fail", f"some value differs, but {detail}"))
         changes = changes.everywhere()
-    if places is not None:
-        detail = "the mask is an estimate of the places inside the tiles"
-        checks.append(("places", "unknown", detail))
     names = _operations(found.orientation.name, found.reading, *found.alignment.operations)
     return _report(image, "tampered", 1.0, checks, operations=names, changes=changes)
