@@ -12,11 +12,18 @@ __all__ = [
     "AccessRefusedError",
     "CatalogueError",
     "CheckpointError",
+    "CipherError",
+    "CipherHeaderError",
+    "CipherIntegrityError",
+    "CipherKeyError",
     "ConfigurationError",
     "ConsistencyError",
     "DamagedLedgerError",
     "DeidentificationError",
     "DigestMismatchError",
+    "EncryptedAttributesError",
+    "EncryptedAttributesKeyError",
+    "EncryptedAttributesMissingError",
     "ExportRefusedError",
     "FingerprintError",
     "HeaderAuthenticationError",
@@ -24,6 +31,7 @@ __all__ = [
     "ImageMismatchError",
     "ImageTooLargeError",
     "InclusionError",
+    "InexactArithmeticError",
     "InputError",
     "KeystoreError",
     "LedgerBusyError",
@@ -172,6 +180,38 @@ class WrongPassphraseError(PackageError):
 
 class KeystoreError(PackageError):
     """The keystore is damaged or lacks a key."""
+
+
+class CipherError(VerificationError):
+    """A cipher image is refused; no stored value was returned."""
+
+
+class CipherHeaderError(CipherError):
+    """The header of a cipher image is damaged or does not fit its pixels."""
+
+
+class CipherKeyError(CipherError):
+    """The key has the wrong length or does not belong to the cipher image."""
+
+
+class CipherIntegrityError(CipherError):
+    """The pixels of a cipher image were changed, so that they do not lead back to the original."""
+
+
+class InexactArithmeticError(CipherError):
+    """A backend does not compute exactly what the cipher needs, so it was not used."""
+
+
+class EncryptedAttributesError(VerificationError):
+    """The encrypted attributes of a data set cannot be decrypted or do not follow DICOM."""
+
+
+class EncryptedAttributesKeyError(EncryptedAttributesError):
+    """None of the encrypted attributes were made for this certificate."""
+
+
+class EncryptedAttributesMissingError(EncryptedAttributesError):
+    """The data set holds no encrypted attributes."""
 
 
 class FingerprintError(VerificationError):
