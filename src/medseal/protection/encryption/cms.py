@@ -1,0 +1,369 @@
+"""DICOM's own encrypted attributes: moved into a CMS envelope for certificates, and back.
+
+PS3.15 Annex E and PS3.3 C.12.1.1.4: each item of Encrypted Attributes Sequence (0400,0500) holds
+an EnvelopedData of RFC 5652 around a data set with Modified Attributes Sequence (0400,0550).
+AES-256-CBC and RSA key transport, as the standard prescribes. That envelope is confidential and
+**not authenticated**: whoever can write the file can replace it, and a changed byte may pass
+unnoticed. A sealed package (`medseal.protection.encryption.seal`) is authenticated.
+No security claim rests on a learned method.
+"""
+
+import copy
+import uuid
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs7 import (
+    PKCS7EnvelopeBuilder,
+    PKCS7Options,
+    pkcs7_decrypt_der,
+)
+from cryptography.x509 import Certificate
+from pydicom.charset import convert_encodings
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from medseal.errors import (
+    EncryptedAttributesError,
+    EncryptedAttributesKeyError,
+    EncryptedAttributesMissingError,
+    InputError,
+    UnreadableImageError,
+)
+from medseal.imaging.boundary import library_errors
+
+__all__ = [
+    "MAX_CONTENT_BYTES",
+    "MAX_ITEMS",
+    "MAX_RECIPIENTS",
+    "MIN_RSA_BITS",
+    "encrypt_attributes",
+    "restore_attributes",
+]
+
+MAX_CONTENT_BYTES = 16 * 1024**2
+"""Bytes of one Encrypted Content: half of what a DICOM data set may hold before its pixel data."""
+
+MAX_ITEMS = 64
+"""Items of one Encrypted Attributes Sequence."""
+
+MAX_RECIPIENTS = 64
+"""Certificates of one item."""
+
+MIN_RSA_BITS = 3072
+"""Smallest key that anything is encrypted for: 128 bits of security (NIST SP 800-57 part 1)."""
+
+_SYNTAXES = {  # transfer syntax: implicit VR, little endian
+    "1.2.840.10008.1.2": (True, True),
+    "1.2.840.10008.1.2.1": (False, True),
+    "1.2.840.10008.1.2.2": (False, False),
+}
+_NEW_UID = frozenset(
+    map(Tag, ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"))
+)
+# What a reader needs before it can decrypt anything, and what describes or holds the pixels.
+_STAYS_CLEAR = frozenset(map(Tag, ("SOPClassUID", "SpecificCharacterSet")))
+_FILE_GROUPS = frozenset({0x0000, 0x0002})
+_CLEAR_GROUPS = _FILE_GROUPS | {0x0028, 0x7FE0}
+_ENCRYPTED, _MODIFIED = Tag("EncryptedAttributesSequence"), Tag("ModifiedAttributesSequence")
+_CHARACTER_SET, _UTF_8 = Tag("SpecificCharacterSet"), "ISO_IR 192"
+_DER_SEQUENCE, _DER_INTEGER = 0x30, 0x02
+_LONG_LENGTH = 0x80
+
+
+# --- Encrypt ----------------------------------------------------------------------------------
+
+
+def encrypt_attributes(
+    dataset: Dataset, tags: Iterable[int | str], recipients: Sequence[Certificate]
+) -> Dataset:
+    """Return a copy of a data set in which the named attributes stand encrypted only.
+
+    A named attribute keeps its place without a value, so that a required but empty one stays
+    valid; SOP, study, series and frame of reference UIDs, which may not be empty, are new ones.
+    Only the named attributes are hidden: whether what remains identifies somebody is for
+    `medseal.imaging.deidentify`. Whether a certificate is to be trusted is for the caller.
+
+    Parameters
+    ----------
+    dataset
+        Its top level is looked at; an earlier encrypted item stays.
+    tags
+        Tags or keywords; those that are absent or empty are left out.
+    recipients
+        1 to 64 certificates with RSA keys of at least 3072 bits; each can restore alone.
+
+    Raises
+    ------
+    InputError
+        No tag has a value, a tag must stay readable, a key is unsuitable, or a limit is exceeded.
+
+    References
+    ----------
+    DICOM PS3.15 E.1.1; PS3.3 C.12.1.1.4; RFC 5652, 6; RFC 3565.
+    """
+    certificates = _checked_recipients(recipients)
+    chosen = {_checked_tag(tag) for tag in tags}
+    with library_errors("data set", "read the attributes to encrypt"):
+        result = copy.deepcopy(dataset)
+        result.decode()
+        present = [tag for tag in sorted(chosen) if tag in result and not result[tag].is_empty]
+        items = list(result[_ENCRYPTED].value or ()) if _ENCRYPTED in result else []
+    if not present:
+        raise InputError("none of the attributes to encrypt has a value in this data set")
+    if len(items) >= MAX_ITEMS:
+        raise InputError(f"the data set has {MAX_ITEMS} encrypted items already, the limit")
+    with library_errors("data set", "encode the attributes to encrypt"):
+        plain = _encoded(result, present)
+    result.EncryptedAttributesSequence = [*items, _encrypted_item(plain, certificates)]
+    for tag in present:
+        _take_value_out(result, tag)
+    _name_in_file_meta(result)
+    return result
+
+
+def _checked_recipients(recipients: Sequence[Certificate]) -> list[Certificate]:
+    unique = list(dict.fromkeys(recipients))
+    if not 1 <= len(unique) <= MAX_RECIPIENTS:
+        raise InputError(
+            f"attributes are encrypted for 1 to {MAX_RECIPIENTS} certificates, not {len(unique)}"
+        )
+    for certificate in unique:
+        key = certificate.public_key()
+        if not isinstance(key, RSAPublicKey) or key.key_size < MIN_RSA_BITS:
+            raise InputError(
+                "encrypted attributes need certificates with RSA keys of at least "
+                f"{MIN_RSA_BITS} bits; ask the recipient for another one"
+            )
+    return unique
+
+
+def _checked_tag(tag: int | str) -> BaseTag:
+    try:
+        found = Tag(tag)
+    except (ValueError, OverflowError, TypeError):
+        raise InputError(
+            f"{str(tag)[:64]!r} is no DICOM attribute; give a keyword or tag"
+        ) from None
+    is_reserved = found in _STAYS_CLEAR or found.group in _CLEAR_GROUPS
+    if is_reserved or found.is_private or found in {_ENCRYPTED, _MODIFIED}:
+        raise InputError(
+            f"attribute {found} must stay readable or is private; it cannot be encrypted alone"
+        )
+    return found
+
+
+def _encoded(dataset: Dataset, tags: Sequence[BaseTag]) -> bytes:
+    """Return the Encrypted Attributes Data Set (PS3.3 table C.12-7), Explicit VR Little Endian."""
+    item = Dataset()
+    if _CHARACTER_SET in dataset:
+        item[_CHARACTER_SET] = dataset[_CHARACTER_SET]
+    for tag in tags:
+        item[tag] = dataset[tag]
+    outer = Dataset()
+    outer.ModifiedAttributesSequence = [item]
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    character_set = dataset.get("SpecificCharacterSet") or "ISO_IR 6"
+    write_dataset(buffer, outer, convert_encodings(character_set))
+    plain: bytes = buffer.getvalue()
+    return plain
+
+
+def _encrypted_item(plain: bytes, certificates: Sequence[Certificate]) -> Dataset:
+    builder = PKCS7EnvelopeBuilder().set_data(plain).set_content_encryption_algorithm(AES256)
+    for certificate in certificates:
+        builder = builder.add_recipient(certificate)
+    # Without Binary, line ends inside the values would be rewritten.
+    content = builder.encrypt(Encoding.DER, [PKCS7Options.Binary])
+    if len(content) > MAX_CONTENT_BYTES:
+        raise InputError(
+            f"{len(content)} bytes of encrypted attributes, the limit is {MAX_CONTENT_BYTES}; "
+            "encrypt fewer attributes"
+        )
+    item = Dataset()
+    item.EncryptedContentTransferSyntaxUID = ExplicitVRLittleEndian
+    # A value has an even length (PS3.5, 7.1.1); DER says itself where it ends.
+    item.EncryptedContent = content + b"\0" * (len(content) % 2)
+    return item
+
+
+def _take_value_out(dataset: Dataset, tag: BaseTag) -> None:
+    element = dataset[tag]
+    value = UID(f"2.25.{uuid.uuid4().int}") if tag in _NEW_UID else element.empty_value
+    dataset[tag] = DataElement(tag, element.VR, value)
+
+
+def _name_in_file_meta(dataset: Dataset) -> None:
+    """Keep group 0002, where there is one, in step with the SOP Instance UID."""
+    meta = getattr(dataset, "file_meta", None)
+    if meta is not None and "MediaStorageSOPInstanceUID" in meta and "SOPInstanceUID" in dataset:
+        meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+
+
+# --- Restore ----------------------------------------------------------------------------------
+
+
+def restore_attributes(
+    dataset: Dataset, certificate: Certificate, private_key: RSAPrivateKey
+) -> Dataset:
+    """Return a copy of a data set with the attributes that this certificate can decrypt.
+
+    1. The key belongs to the certificate. 2. There are encrypted attributes. 3. Each item made
+    for the certificate decrypts. 4. It is the one data set that the standard describes. 5. Its
+    attributes take their places, those of the item added last first; the item is taken out.
+
+    The result is as trustworthy as the file: nothing here is authenticated. Do not answer
+    strangers who send files for decryption, since what fails tells them about the content
+    (CBC padding).
+
+    Parameters
+    ----------
+    dataset
+        As received.
+    certificate, private_key
+        Of one recipient.
+
+    Raises
+    ------
+    InputError
+        The key is not that of the certificate.
+    EncryptedAttributesMissingError
+        There are no encrypted attributes.
+    EncryptedAttributesKeyError
+        None were made for this certificate.
+    EncryptedAttributesError
+        One is damaged, too large or of a form that is not supported; nothing is returned.
+    """
+    # 1.
+    if private_key.public_key() != certificate.public_key():
+        raise InputError("the private key is not that of the certificate; give both of one person")
+    with library_errors("data set", "read the encrypted attributes"):
+        result = copy.deepcopy(dataset)
+        result.decode()
+        # 2.
+        items = list(result[_ENCRYPTED].value or ()) if _ENCRYPTED in result else []
+    if not items:
+        raise EncryptedAttributesMissingError(
+            "the data set holds no encrypted attributes; they may have been removed on the way"
+        )
+    if len(items) > MAX_ITEMS:
+        raise EncryptedAttributesError(f"{len(items)} encrypted items, the limit is {MAX_ITEMS}")
+    own = [item for item in items if _is_for(certificate, item)]
+    if not own:
+        raise EncryptedAttributesKeyError(
+            "the encrypted attributes were made for other certificates; use that of a recipient"
+        )
+    # 3. to 5. Whoever encrypted last took the others' values for the original ones.
+    for item in reversed(own):
+        _put_back(result, _decrypted(item, certificate, private_key))
+    rest = [item for item in items if not any(item is opened for opened in own)]
+    if rest:
+        result.EncryptedAttributesSequence = rest
+    else:
+        del result[_ENCRYPTED]
+    _name_in_file_meta(result)
+    return result
+
+
+def _content_of(item: Dataset) -> bytes:
+    """Return the DER of an item without the byte that makes its length even."""
+    data = bytes(item.get("EncryptedContent") or b"")
+    if len(data) > MAX_CONTENT_BYTES:
+        raise EncryptedAttributesError(
+            f"{len(data)} bytes of encrypted attributes, the limit is {MAX_CONTENT_BYTES}"
+        )
+    end = _der_end(data)
+    if end is None or data[end:] not in {b"", b"\0"}:
+        raise EncryptedAttributesError(
+            "the encrypted attributes are cut off, or not encoded in DER; fetch the file again"
+        )
+    return data[:end]
+
+
+def _der_end(data: bytes) -> int | None:
+    """Return where a DER sequence ends, or None where these bytes are none or too few."""
+    if data[:1] != bytes((_DER_SEQUENCE,)) or data[1:2] in {b"", bytes((_LONG_LENGTH,))}:
+        return None  # the last of them is BER: a length that is not stated
+    start, length = 2, data[1]
+    if length > _LONG_LENGTH:
+        start += length - _LONG_LENGTH
+        length = int.from_bytes(data[2:start], "big")
+    return start + length if start + length <= len(data) else None
+
+
+def _der(tag: int, body: bytes) -> bytes:
+    """Return one DER element."""
+    if len(body) < _LONG_LENGTH:
+        return bytes((tag, len(body))) + body
+    size = (len(body).bit_length() + 7) // 8
+    return bytes((tag, _LONG_LENGTH | size)) + len(body).to_bytes(size, "big") + body
+
+
+def _is_for(certificate: Certificate, item: Dataset) -> bool:
+    """Return whether the envelope names this certificate (RFC 5652, 10.2.4)."""
+    serial = certificate.serial_number
+    number = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
+    name = _der(_DER_SEQUENCE, certificate.issuer.public_bytes() + _der(_DER_INTEGER, number))
+    return name in _content_of(item)
+
+
+def _decrypted(item: Dataset, certificate: Certificate, key: RSAPrivateKey) -> Dataset:
+    """Return the attributes in an item that names the certificate."""
+    # 3.
+    try:
+        plain = pkcs7_decrypt_der(_content_of(item), certificate, key, [])
+    except UnsupportedAlgorithm:
+        raise EncryptedAttributesError(
+            "the attributes are encrypted by other means than AES-CBC and RSA PKCS #1 v1.5; "
+            "decrypt them with 'openssl cms -decrypt'"
+        ) from None
+    except ValueError:
+        raise _damaged() from None
+    # 4.
+    syntax = str(item.get("EncryptedContentTransferSyntaxUID") or "")
+    if syntax not in _SYNTAXES:
+        raise EncryptedAttributesError(
+            f"encrypted attributes in transfer syntax {syntax[:64]!r} are not supported"
+        )
+    is_implicit, is_little = _SYNTAXES[syntax]
+    try:
+        with library_errors("data set", "parse the decrypted attributes"):
+            stream = BytesIO(plain)
+            outer = read_dataset(stream, is_implicit_VR=is_implicit, is_little_endian=is_little)
+            outer.decode()
+            if stream.tell() != len(plain) or list(outer.keys()) != [_MODIFIED]:
+                raise _damaged()
+            [attributes] = outer[_MODIFIED].value
+    except UnreadableImageError:
+        raise _damaged() from None
+    return attributes
+
+
+def _damaged() -> EncryptedAttributesError:
+    # One message for every cause: more would tell a stranger about the content.
+    return EncryptedAttributesError("the encrypted attributes are damaged; fetch the file again")
+
+
+def _put_back(dataset: Dataset, attributes: Dataset) -> None:
+    # Whatever another writer hid comes back, but what belongs to the file or to this module.
+    tags = [tag for tag in attributes.keys() if tag != _CHARACTER_SET]  # noqa: SIM118  a Dataset iterates over decoded elements
+    for tag in tags:
+        if tag.group in _FILE_GROUPS or tag in {_ENCRYPTED, _MODIFIED}:
+            raise EncryptedAttributesError(
+                f"the encrypted attributes hold {tag}, which is not restored"
+            )
+        dataset[tag] = attributes[tag]
+    inner, outer = attributes.get_item(_CHARACTER_SET), dataset.get_item(_CHARACTER_SET)
+    if inner is not None and (outer is None or inner.value != outer.value):
+        # Text of both is decoded by now, and this one encodes all of it.
+        dataset.SpecificCharacterSet = _UTF_8
