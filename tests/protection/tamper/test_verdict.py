@@ -7,7 +7,14 @@ from medseal.protection.attacks import distortions
 from medseal.protection.tamper import check
 from medseal.protection.tamper.fingerprint import fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
-from medseal.protection.tamper.verdict import _MARK_LOGIT, EVIDENCE, processed_report
+from medseal.protection.tamper.processed import Finding
+from medseal.protection.tamper.verdict import (
+    _MARK_WEIGHT,
+    _MOST_MARK,
+    EVIDENCE,
+    _with_mark,
+    processed_report,
+)
 from tests.protection.pictures import KEY, grey, picture
 from tests.protection.tamper.test_processed import (
     PLACE,
@@ -84,13 +91,40 @@ def test_a_record_without_robust_part_is_unverifiable(record):
     assert "only exact evidence counts" in report.checks[-1][2]
 
 
-def test_a_mark_is_named_and_more_is_asked_of_a_forgery(record):
+def test_a_mark_is_named(record):
     mark = MarkEvidence(cells=np.array([[1.0, -1.0], [2.0, 0.0]]), placement=np.eye(2, 3))
-    with_mark, without = (reported(jpeg(original()), record, mark=one) for one in (mark, None))
-    assert with_mark.checks[0] == ("mark", "unknown", "the watermark is heard in 50 % of its cells")
-    assert with_mark.outcome == without.outcome
-    logits = [np.log(one.score / (1 - one.score)) for one in (with_mark, without)]
-    assert logits[0] == pytest.approx(logits[1] - _MARK_LOGIT)
+    report = reported(jpeg(original()), record, mark=mark)
+    assert report.checks[0] == ("mark", "unknown", "the watermark is heard in 50 % of its cells")
+
+
+@pytest.mark.parametrize(("loudness", "sign"), [(1.0, -1), (0.0, 1)])
+def test_a_mark_speaks_against_a_forgery_where_it_is_heard_and_for_it_where_not(loudness, sign):
+    scores = np.full((SIDE, SIDE), 0.01, np.float32)
+    scores[PLACE] = 0.9
+    heard = np.random.default_rng(0).normal(1, 0.1, (SIDE // 8, SIDE // 8))
+    heard[scores[4::8, 4::8] > 0.5] *= loudness
+    found = Finding(
+        logit=0.25,
+        score_map=scores,
+        mask=scores > 0.5,
+        operations=(),
+        orientation="upright",
+        model_id="any",
+    )
+    told = _with_mark(found, MarkEvidence(cells=heard, placement=np.eye(2, 3)))
+    assert told.logit == pytest.approx(found.logit + sign * _MARK_WEIGHT * _MOST_MARK)
+
+
+def test_a_mark_is_not_taken_for_that_of_every_frame():
+    values = frames_of(0, 1)
+    record = fingerprint(picture(values), KEY)
+    changed = values.copy()
+    changed[1, 30:60, 30:60] = 255
+    mark = MarkEvidence(
+        cells=np.random.default_rng(0).normal(1, 1, (12, 12)), placement=np.eye(2, 3)
+    )
+    scores = [reported(picture(changed), record, mark=one).score for one in (mark, None)]
+    assert scores[0] == scores[1]
 
 
 def frames_of(*seeds):

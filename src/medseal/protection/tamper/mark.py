@@ -11,6 +11,11 @@ __all__ = ["MarkEvidence"]
 
 _PLACEMENT_SHAPE = (2, 3)
 _CELL_AXES = 2
+_CELL = 8
+# Of the surest place: from here on a cell is suspected, and below there it is not.
+_SUSPECTED, _UNSUSPECTED = 0.5, 0.25
+# Cells that the deviation of what is heard is taken from.
+_LEAST_CELLS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,3 +52,45 @@ class MarkEvidence:
     def heard_share(self) -> float:
         """Share of the cells that bear the mark rather than none, 0 to 1; 0 without cells."""
         return float((self.cells > 0).mean()) if self.cells.size else 0.0
+
+    def absence(self, score_map: NDArray[np.float32]) -> float:
+        """Return how much better the suspected cells fit a missing mark than a present one.
+
+        What is heard of a cell is taken as normal: about the mean of the cells that nobody
+        suspects where the mark is present, about 0 where it is not, with one deviation.
+
+        Parameters
+        ----------
+        score_map
+            (rows, columns) of the copy, 0 to 1: how surely each place was forged.
+
+        Returns
+        -------
+        float
+            Log-likelihood ratio, positive where the mark is missing; 0 where too little is heard.
+        """
+        scores = self._scores(score_map)
+        inside = ~np.isnan(scores)
+        top = float(scores[inside].max(initial=0.0))
+        suspected = inside & (scores >= _SUSPECTED * top)
+        others = self.cells[inside & (scores < _UNSUSPECTED * top)]
+        if not suspected.any() or others.size < _LEAST_CELLS:
+            return 0.0
+        deviation, expected = float(others.std()), float(others.mean())
+        if deviation == 0 or expected <= 0:
+            return 0.0
+        root = float(np.sqrt(suspected.sum()))
+        heard = float(self.cells[suspected].mean()) * root / deviation
+        usual = expected * root / deviation
+        return usual * (usual / 2 - heard)
+
+    def _scores(self, score_map: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the score at the centre of each cell, NaN outside the copy."""
+        rows, columns = np.indices(self.cells.shape) * _CELL + (_CELL - 1) / 2
+        places = np.stack([columns.ravel(), rows.ravel(), np.ones(rows.size)])
+        across, down = np.rint(self.placement @ places).astype(int)
+        height, width = score_map.shape
+        inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
+        scores = np.full(rows.size, np.nan, np.float32)
+        scores[inside] = score_map[down[inside], across[inside]]
+        return scores.reshape(self.cells.shape)

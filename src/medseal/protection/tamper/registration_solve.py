@@ -181,6 +181,9 @@ class Search:
                 (self.continued(found, (round_,)), orientation)
                 for found, orientation in left[:most]
             ]
+            best = max(left, key=lambda one: one[0].quality, default=None)
+            if best is not None and self.is_good(best[0]):
+                return best
         return max(left, key=lambda one: one[0].quality) if left else None
 
 

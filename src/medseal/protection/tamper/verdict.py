@@ -30,9 +30,10 @@ _MOST_LOGIT = 30.0
 # Of the surest place, for a mask where none is sure by itself.
 _OF_SUREST = 0.5
 _MOST_NAMED = 4
-# By so much a watermark raises the logit of untouched copies, at the hundredth that is raised most:
-# from -1.03 to .12 for 288 copies of calibration patients (benchmarks.tamper_mark).
-_MARK_LOGIT = 1.1
+# What a mark says of the suspected places is added with this weight, up to this much evidence:
+# fitted to marked copies of calibration patients (benchmarks.tamper_mark). Less than one, since
+# cells are not independent and a forgery may leave the mark.
+_MARK_WEIGHT, _MOST_MARK = 0.1, 4.0
 
 Flags = NDArray[np.bool_]
 
@@ -104,8 +105,8 @@ def processed_report(
     fingerprint, key
         The record, authenticated, and its key.
     mark
-        Where a watermark is heard in the copy, if one was read. A mark changes the image a little
-        everywhere, so that more is asked of what is called a forgery.
+        Where a watermark is heard in the copy, if one was read. The record has to be that of the
+        marked image. A forgery is likelier where the mark is missing, less so where it is heard.
     checks
         Made so far.
     operations
@@ -120,8 +121,9 @@ def processed_report(
     """
     made = [*checks, *_mark_check(mark)]
     found = findings(image, fingerprint, key)
-    if mark is not None and not isinstance(found, Unreadable):
-        found = tuple(_less_mark(one) for one in found)
+    # What is heard comes from one frame: of several, nobody knows here which.
+    if mark is not None and not isinstance(found, Unreadable) and len(found) == 1:
+        found = tuple(_with_mark(one, mark) for one in found)
     if isinstance(found, Unreadable):
         return _undecided(image, [*made, ("fingerprint", "unknown", found.reason)], operations)
     read = [one for one in found if isinstance(one, Finding)]
@@ -160,11 +162,12 @@ def processed_report(
     )
 
 
-def _less_mark(found: Finding | Unreadable) -> Finding | Unreadable:
-    """Return what was found of a marked frame, less what the mark itself adds."""
+def _with_mark(found: Finding | Unreadable, mark: MarkEvidence) -> Finding | Unreadable:
+    """Return what was found of a marked frame, and what its mark says of the suspected places."""
     if isinstance(found, Unreadable):
         return found
-    return replace(found, logit=found.logit - _MARK_LOGIT)
+    absence = np.clip(mark.absence(found.score_map), -_MOST_MARK, _MOST_MARK)
+    return replace(found, logit=found.logit + _MARK_WEIGHT * float(absence))
 
 
 def _is_forged(found: Finding | Unreadable) -> bool:
