@@ -14,7 +14,7 @@ from medseal.imaging.boundary import library_errors
 from medseal.imaging.dicom import dataset_of
 from medseal.imaging.image import MedicalImage
 
-__all__ = ["encode_dicom"]
+__all__ = ["encode_dicom", "secondary_capture"]
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _MULTI_FRAME_BYTE = "1.2.840.10008.5.1.4.1.1.7.2"
@@ -60,7 +60,7 @@ def _multi_frame_class(image: MedicalImage) -> str:
     )
 
 
-def _secondary_capture(image: MedicalImage) -> Dataset:
+def secondary_capture(image: MedicalImage) -> Dataset:
     """Return a new data set for an image that does not come from DICOM (PS3.3 A.8)."""
     if image.stored_values.dtype.kind == "f":
         raise UnsupportedImageError(
@@ -179,7 +179,7 @@ def encode_dicom(image: MedicalImage, *, attachment: bytes = b"") -> bytes:
         raise UnsupportedImageError("DICOM has no alpha channel; write a .png or .tif file")
     is_from_dicom = image.source_format == "dicom"
     with library_errors("DICOM", "encode the data set again"):
-        dataset = dataset_of(image) if is_from_dicom else _secondary_capture(image)
+        dataset = dataset_of(image) if is_from_dicom else secondary_capture(image)
         _describe_values(dataset, image)
         _put_values(dataset, image)
         put_into_dataset(dataset, attachment)

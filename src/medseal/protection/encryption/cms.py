@@ -46,7 +46,9 @@ __all__ = [
     "MAX_ITEMS",
     "MAX_RECIPIENTS",
     "MIN_RSA_BITS",
+    "decrypted_attributes",
     "encrypt_attributes",
+    "encrypted_item",
     "restore_attributes",
 ]
 
@@ -111,7 +113,6 @@ def encrypt_attributes(
     ----------
     DICOM PS3.15 E.1.1; PS3.3 C.12.1.1.4; RFC 5652, 6; RFC 3565.
     """
-    certificates = _checked_recipients(recipients)
     chosen = {_checked_tag(tag) for tag in tags}
     with library_errors("data set", "read the attributes to encrypt"):
         result = copy.deepcopy(dataset)
@@ -122,9 +123,10 @@ def encrypt_attributes(
         raise InputError("none of the attributes to encrypt has a value in this data set")
     if len(items) >= MAX_ITEMS:
         raise InputError(f"the data set has {MAX_ITEMS} encrypted items already, the limit")
-    with library_errors("data set", "encode the attributes to encrypt"):
-        plain = _encoded(result, present)
-    result.EncryptedAttributesSequence = [*items, _encrypted_item(plain, certificates)]
+    attributes = Dataset()
+    for tag in ([_CHARACTER_SET] if _CHARACTER_SET in result else []) + present:
+        attributes[tag] = result[tag]
+    result.EncryptedAttributesSequence = [*items, encrypted_item(attributes, recipients)]
     for tag in present:
         _take_value_out(result, tag)
     _name_in_file_meta(result)
@@ -162,24 +164,26 @@ def _checked_tag(tag: int | str) -> BaseTag:
     return found
 
 
-def _encoded(dataset: Dataset, tags: Sequence[BaseTag]) -> bytes:
-    """Return the Encrypted Attributes Data Set (PS3.3 table C.12-7), Explicit VR Little Endian."""
-    item = Dataset()
-    if _CHARACTER_SET in dataset:
-        item[_CHARACTER_SET] = dataset[_CHARACTER_SET]
-    for tag in tags:
-        item[tag] = dataset[tag]
-    outer = Dataset()
-    outer.ModifiedAttributesSequence = [item]
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    character_set = dataset.get("SpecificCharacterSet") or "ISO_IR 6"
-    write_dataset(buffer, outer, convert_encodings(character_set))
-    plain: bytes = buffer.getvalue()
-    return plain
+def encrypted_item(attributes: Dataset, recipients: Sequence[Certificate]) -> Dataset:
+    """Return an item for Encrypted Attributes Sequence that hides these attributes.
 
+    Parameters
+    ----------
+    attributes
+        Becomes the item of Modified Attributes Sequence, its character set included.
+    recipients
+        As for `encrypt_attributes`.
 
-def _encrypted_item(plain: bytes, certificates: Sequence[Certificate]) -> Dataset:
+    Raises
+    ------
+    InputError
+        A key is unsuitable, or a limit is exceeded.
+    UnreadableImageError
+        A value cannot be encoded.
+    """
+    certificates = _checked_recipients(recipients)
+    with library_errors("data set", "encode the attributes to encrypt"):
+        plain = _encoded(attributes)
     builder = PKCS7EnvelopeBuilder().set_data(plain).set_content_encryption_algorithm(AES256)
     for certificate in certificates:
         builder = builder.add_recipient(certificate)
@@ -195,6 +199,18 @@ def _encrypted_item(plain: bytes, certificates: Sequence[Certificate]) -> Datase
     # A value has an even length (PS3.5, 7.1.1); DER says itself where it ends.
     item.EncryptedContent = content + b"\0" * (len(content) % 2)
     return item
+
+
+def _encoded(attributes: Dataset) -> bytes:
+    """Return the Encrypted Attributes Data Set (PS3.3 table C.12-7), Explicit VR Little Endian."""
+    outer = Dataset()
+    outer.ModifiedAttributesSequence = [attributes]
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    character_set = attributes.get("SpecificCharacterSet") or "ISO_IR 6"
+    write_dataset(buffer, outer, convert_encodings(character_set))
+    plain: bytes = buffer.getvalue()
+    return plain
 
 
 def _take_value_out(dataset: Dataset, tag: BaseTag) -> None:
@@ -244,14 +260,51 @@ def restore_attributes(
     EncryptedAttributesError
         One is damaged, too large or of a form that is not supported; nothing is returned.
     """
-    # 1.
-    if private_key.public_key() != certificate.public_key():
-        raise InputError("the private key is not that of the certificate; give both of one person")
     with library_errors("data set", "read the encrypted attributes"):
         result = copy.deepcopy(dataset)
         result.decode()
-        # 2.
-        items = list(result[_ENCRYPTED].value or ()) if _ENCRYPTED in result else []
+    own = _own_items(result, certificate, private_key)
+    # 3. to 5. Whoever encrypted last took the others' values for the original ones.
+    for item in reversed(own):
+        _put_back(result, _decrypted(item, certificate, private_key))
+    rest = [item for item in result[_ENCRYPTED].value if not any(item is opened for opened in own)]
+    if rest:
+        result.EncryptedAttributesSequence = rest
+    else:
+        del result[_ENCRYPTED]
+    _name_in_file_meta(result)
+    return result
+
+
+def decrypted_attributes(
+    dataset: Dataset, certificate: Certificate, private_key: RSAPrivateKey
+) -> Dataset:
+    """Return the attributes alone of the first item that this certificate can decrypt.
+
+    Parameters
+    ----------
+    dataset, certificate, private_key
+        As for `restore_attributes`.
+
+    Raises
+    ------
+    InputError, EncryptedAttributesError
+        As `restore_attributes`.
+    """
+    own = _own_items(dataset, certificate, private_key)
+    return _decrypted(own[0], certificate, private_key)
+
+
+def _own_items(
+    dataset: Dataset, certificate: Certificate, private_key: RSAPrivateKey
+) -> list[Dataset]:
+    """Return the items made for a certificate, one at least."""
+    # 1.
+    if private_key.public_key() != certificate.public_key():
+        raise InputError("the private key is not that of the certificate; give both of one person")
+    # 2.
+    with library_errors("data set", "read the encrypted attributes"):
+        items = list(dataset[_ENCRYPTED].value or ()) if _ENCRYPTED in dataset else []
     if not items:
         raise EncryptedAttributesMissingError(
             "the data set holds no encrypted attributes; they may have been removed on the way"
@@ -263,16 +316,7 @@ def restore_attributes(
         raise EncryptedAttributesKeyError(
             "the encrypted attributes were made for other certificates; use that of a recipient"
         )
-    # 3. to 5. Whoever encrypted last took the others' values for the original ones.
-    for item in reversed(own):
-        _put_back(result, _decrypted(item, certificate, private_key))
-    rest = [item for item in items if not any(item is opened for opened in own)]
-    if rest:
-        result.EncryptedAttributesSequence = rest
-    else:
-        del result[_ENCRYPTED]
-    _name_in_file_meta(result)
-    return result
+    return own
 
 
 def _content_of(item: Dataset) -> bytes:
