@@ -41,7 +41,7 @@ def test_critical_values_are_those_of_the_paper(
 
 def test_a_fixed_threshold_fails_a_perfect_cipher_on_small_images() -> None:
     assert npcr_pass_chance(FIXED_NPCR, 256 * 256) == pytest.approx(0.65, abs=0.02)
-    assert npcr_pass_chance(FIXED_NPCR, 2048 * 2048) > 0.999
+    assert npcr_pass_chance(FIXED_NPCR, 2048 * 2048) > 0.998
     rng = np.random.default_rng(1)
     met = [
         npcr(*rng.integers(0, 256, (2, 64, 64), dtype=np.uint8)).value >= FIXED_NPCR

@@ -107,18 +107,19 @@ def longest_run(bits: Bits) -> float:
 
 def _ranks(matrices: Bits) -> NDArray[np.int64]:
     """Return the ranks over GF(2) of square matrices, (count, side, side), all at once."""
-    work = matrices.astype(bool)
+    work: NDArray[np.bool_] = matrices.astype(bool)
     count, side = work.shape[:2]
     every, rank = np.arange(count), np.zeros(count, np.int64)
     for column in range(side):
-        usable = work[:, :, column] & (np.arange(side)[None] >= rank[:, None])
+        usable: NDArray[np.bool_] = work[:, :, column] & (np.arange(side)[None] >= rank[:, None])
         has = usable.any(axis=1)
         pivot, target = np.argmax(usable, axis=1), np.minimum(rank, side - 1)
         rows = work[every, pivot].copy()
         work[every[has], pivot[has]] = work[every[has], target[has]]
         work[every[has], target[has]] = rows[has]
-        below = work[:, :, column] & (np.arange(side)[None] > target[:, None]) & has[:, None]
-        work ^= below[:, :, None] & rows[:, None, :]
+        below: NDArray[np.bool_] = work[:, :, column] & (np.arange(side)[None] > target[:, None])
+        below &= has[:, None]
+        np.logical_xor(work, below[:, :, None] & rows[:, None, :], out=work)
         rank += has
     return rank
 
