@@ -112,7 +112,7 @@ def _ranks(matrices: Bits) -> NDArray[np.int64]:
     every, rank = np.arange(count), np.zeros(count, np.int64)
     for column in range(side):
         usable: NDArray[np.bool_] = work[:, :, column] & (np.arange(side)[None] >= rank[:, None])
-        has: NDArray[np.bool_] = usable.any(axis=1)
+        has = np.asarray(usable.any(axis=1), np.bool_)
         pivot, target = np.argmax(usable, axis=1), np.minimum(rank, side - 1)
         rows = work[every, pivot].copy()
         work[every[has], pivot[has]] = work[every[has], target[has]]
