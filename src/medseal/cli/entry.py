@@ -29,7 +29,7 @@ COMMANDS = {
     "ledger": "Status, proofs, checkpoints, witnesses, audit, synchronisation.",
     "watermark": "Embed a watermark in a plain file, or extract one.",
     "tamper": "Fingerprint a plain file, or check one against a fingerprint.",
-    "cipher": "Encrypt a plain file as a sealed package, and decrypt it.",
+    "cipher": "Encrypt a plain file as a sealed package or a cipher image, and decrypt it.",
     "train": "Train a model from a configuration.",
     "evaluate": "Evaluate a model on a labelled folder.",
     "export": "Export a model for a fast runtime, behind an accuracy gate.",

@@ -41,6 +41,7 @@ class WorkspaceKeys:
         self._account = self._derive(root, "account")
         self.watermark = self._derive(root, "watermark")
         self.fingerprint = self._derive(root, "fingerprint")
+        self.cipher = self._derive(root, "cipher")
         self._deidentification = self._derive(root, "deidentification")
 
     def __repr__(self) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "PRIVATE_GROUP",
     "decode_cipher_dicom",
     "encode_cipher_dicom",
+    "header_in",
     "with_original_attributes",
 ]
 
@@ -162,11 +163,19 @@ def decode_cipher_dicom(
     if image.source_format != "dicom":
         raise UnsupportedImageError(f"{name}: not a DICOM file; give a cipher image in DICOM")
     if header is None:
-        header = _header_in(dataset_of(image), name=name)
+        header = header_in(image, name=name)
     return CipherImage.from_image(image, header)
 
 
-def _header_in(dataset: Dataset, *, name: str) -> CipherHeader:
+def header_in(image: MedicalImage, *, name: str) -> CipherHeader:
+    """Return the header in the private block of an image that was read from DICOM.
+
+    Raises
+    ------
+    CipherHeaderError
+        There is none, or it is damaged.
+    """
+    dataset = dataset_of(image)
     with library_errors(name, "look for the header of a cipher image"):
         try:
             block = dataset.private_block(PRIVATE_GROUP, PRIVATE_CREATOR)
