@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medseal.errors import ConfigurationError, InexactArithmeticError
-from medseal.weights.engine import load_openvino
 
 __all__ = [
     "BACKENDS",
@@ -123,31 +122,10 @@ def _matmul_integer_model() -> bytes:
     return number(1, 8) + field(7, graph) + field(8, number(2, 13))
 
 
-def _openvino_product() -> Product:
-    """Return the product by OpenVINO in float32 on one thread."""
-    openvino = load_openvino()
-    operations = openvino.opset13
-    left = operations.parameter([-1, -1], np.uint8)
-    right = operations.parameter([-1, -1], np.int8)
-    floats = (operations.convert(side, "f32") for side in (left, right))
-    result = operations.convert(operations.matmul(*floats, False, False), "i32")
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    compiled = openvino.Core().compile_model(
-        openvino.Model([result], [left, right], "product"), "CPU", settings
-    )
-
-    def product(left: Bytes, right: NDArray[np.int8]) -> NDArray[np.int32]:
-        request = compiled.create_infer_request()
-        return np.array(request.infer([left, right])[0], np.int32)
-
-    return product
-
-
 _MAKERS: dict[str, tuple[str, Callable[[], Product]]] = {
     "onnxruntime": ("onnxruntime", _onnxruntime_product),
     "torch": ("torch", _torch_product),
     "numpy": ("numpy", lambda: _float32_product),
-    "openvino": ("openvino", _openvino_product),
     "torch-cuda": ("torch", _cuda_product),
     "int64": ("numpy", lambda: int64_product),
 }
