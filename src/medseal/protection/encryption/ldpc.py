@@ -32,6 +32,7 @@ ITERATIONS = 24
 # Rows of the base matrix, and for each message column its number of entries.
 _DESIGNS: dict[str, tuple[int, tuple[int, ...]]] = {
     "1/2": (12, (11,) * 3 + (4,) + (3,) * 8),
+    "7/12": (10, (10,) * 3 + (3,) * 11),
     "2/3": (8, (8,) * 2 + (4,) * 2 + (3,) * 12),
     "3/4": (6, (6,) * 3 + (4,) * 2 + (3,) * 13),
     "5/6": (4, (4,) * 10 + (3,) * 10),
