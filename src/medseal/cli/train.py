@@ -14,6 +14,7 @@ from medseal.cli.options import FILE, Common, argument_file, common, emit, optio
 
 _WATERMARK = "watermark-cnn"
 _TAMPER_BLIND, _TAMPER_REFERENCE = "tamper-blind", "tamper-reference"
+_CIPHER_ANALOG = "cipher-analog"
 
 
 @click.command(name="train")
@@ -65,6 +66,13 @@ def _trained(
 
         marked = train_watermark(config, data_dir=data, output_dir=output)
         return marked.folder, marked.run_folder, marked.evaluation
+    if method == _CIPHER_ANALOG:
+        from medseal.protection.encryption.cnn.analog_train import (  # noqa: PLC0415
+            train_restoration,
+        )
+
+        restoring = train_restoration(config, data_dir=data, output_dir=output)
+        return restoring.folder, restoring.run_folder, restoring.evaluation
     from medseal.classification.train import train  # noqa: PLC0415
 
     trained = train(config, data_dir=data, output_dir=output, test=not no_test)
