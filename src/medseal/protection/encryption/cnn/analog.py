@@ -60,7 +60,7 @@ _ALLOCATED_BYTES = (1, 2)
 _PALETTE = "PALETTE"
 _BITS_A_BYTE = 8
 # From worst to best.
-_LAYERS = ("none", "base", "plain", "detail", "exact")
+_LAYERS = ("none", "base", "plain", "detail", "clean")
 
 
 class DegradedImageWarning(UserWarning):
@@ -74,7 +74,7 @@ class AnalogReport:
     Attributes
     ----------
     layer
-        ``exact``: no value was disturbed, and a tag says so. ``detail``: the whole coarse picture
+        ``clean``: no value was disturbed, and a tag says so. ``detail``: the whole coarse picture
         was read and its tag fits. ``base``: only its base was, and its tag fits. ``plain``: a
         small image without a coarse picture; nothing vouches for it.
     noise
@@ -82,8 +82,8 @@ class AnalogReport:
     lost_share
         Share of pixels that came back as something else.
     psnr_db
-        Estimate of the linear decoder's, over the storable range; infinite for ``exact``, NaN for
-        ``plain``. The network's is higher in the mean.
+        Estimate of the linear decoder's, over the storable range; infinite where it is
+        exact, NaN for ``plain``. The network's is higher in the mean.
     backbone
         Network that restored it; empty where none was needed.
     """
@@ -213,7 +213,7 @@ def _planes(opened: Opened, shape: Shape) -> list[Damaged]:
 
 def _frame_levels(opened: Opened, shape: Shape, backbone: str) -> NDArray[np.int64]:
     """Return the levels of one frame, restored where there is something to restore."""
-    if opened.layer in ("exact", "plain"):
+    if opened.layer in ("clean", "plain"):
         stack = opened.picture
     else:
         planes = _planes(opened, shape)
@@ -228,8 +228,8 @@ def _frame_levels(opened: Opened, shape: Shape, backbone: str) -> NDArray[np.int
 
 
 def _psnr_db(opened: Opened, shape: Shape) -> float:
-    if opened.layer == "exact":
-        return float("inf")
+    if opened.layer == "clean":
+        return float(20 * np.log10(shape.white / opened.error)) if opened.error else float("inf")
     if opened.layer == "plain":
         return float("nan")
     left = np.mean([gate(plane).mean() for plane in _planes(opened, shape)])
@@ -299,7 +299,7 @@ def _report(opened: Opened, shape: Shape, backbone: str) -> AnalogReport:
         noise=opened.channel_noise,
         lost_share=opened.lost_share,
         psnr_db=_psnr_db(opened, shape),
-        backbone="" if opened.layer in ("exact", "plain") else backbone,
+        backbone="" if opened.layer in ("clean", "plain") else backbone,
     )
 
 

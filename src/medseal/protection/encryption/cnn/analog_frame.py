@@ -57,6 +57,9 @@ _ITERATIONS = 40
 # The decoder's sums are bounded: told too much at once, it may settle on a wrong word for good.
 _CONFIDENCES = (0.6, 0.3)
 _LEAST_SPREAD = 2.0
+_LEAST_ERROR = 0.25
+# Too few pixels to tell random levels from an area without them.
+_FEW_CELLS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,7 +85,7 @@ class Opened:
     Attributes
     ----------
     layer
-        ``exact``: no value of the frame was disturbed, `picture` is final. ``detail``: the whole
+        ``clean``: no value of the frame was disturbed, `picture` is final. ``detail``: the whole
         coarse picture. ``base``: only the base of it. ``none``: the image has none, or nothing
         was read.
     picture
@@ -166,6 +169,7 @@ def seal_frame(stack: Levels, shape: Shape, keys: FrameKeys) -> NDArray[np.uint8
     message = keys.tagger.write_detail(
         Detail(
             clean_tag=keys.tagger.tag(b"clean", _hashed(clean)),
+            clean_code=_error_code(stack, clean),
             gain_code=gain_code,
             power=power,
             packets=stream.packets[split:],
@@ -181,9 +185,14 @@ def seal_frame(stack: Levels, shape: Shape, keys: FrameKeys) -> NDArray[np.uint8
 
 
 def _base(stack: Levels, shape: Shape, packets: bytes) -> Base:
-    difference = stack.astype(np.float64) - shape.picture(packets, 1)
-    deviation = float(np.sqrt(np.mean(np.square(difference))))
-    return Base(error_code=code_of_factor(max(deviation, 0.25)), packets=packets)
+    code = _error_code(stack, shape.picture(packets, 1))
+    return Base(error_code=max(code, code_of_factor(_LEAST_ERROR)), packets=packets)
+
+
+def _error_code(stack: Levels, picture: Levels) -> int:
+    """Return the code of the deviation of a frame from a picture; 0 where they are equal."""
+    square = np.mean(np.square(stack - picture, dtype=np.float64))
+    return code_of_factor(float(np.sqrt(square))) if square else 0
 
 
 def _put(content: NDArray[np.int64], part: Part, message: bytes) -> None:
@@ -319,9 +328,9 @@ def _opened_whole(reading: _Reading, shape: Shape, base: bytes, detail: Detail) 
     if hmac.compare_digest(tag, detail.clean_tag):
         picture = np.asarray(clean, np.float32)
         return Opened(
-            layer="exact",
+            layer="clean",
             picture=picture,
-            error=0.0,
+            error=factor_of_code(detail.clean_code) if detail.clean_code else 0.0,
             residual=zeros,
             weight=zeros + 1,
             noise=0.0,
@@ -350,7 +359,7 @@ def _opened_plain(reading: _Reading, shape: Shape) -> Opened:
     stack = reading.content[cells].reshape(shape.stacked)
     blank = blank_areas(reading.frame).reshape(-1)[reading.keys.carrier.places[cells]]
     return Opened(
-        layer="none" if blank.all() else "plain",
+        layer="none" if blank.all() and blank.size > _FEW_CELLS else "plain",
         picture=np.asarray(stack / shape.plain_gain, np.float32),
         error=0.0,
         residual=np.zeros(shape.stacked, np.float32),

@@ -18,7 +18,7 @@ _TAG_BYTES = 8
 CLEAN_TAG_BYTES = 8
 _LENGTH_BYTES = 3
 _BASE = struct.Struct(">B")
-_DETAIL = struct.Struct(f">{CLEAN_TAG_BYTES}sBH")
+_DETAIL = struct.Struct(f">{CLEAN_TAG_BYTES}sBBH")
 # What the packets leave of a message.
 BASE_BYTES = _TAG_BYTES + _BASE.size + _LENGTH_BYTES
 DETAIL_BYTES = _TAG_BYTES + _DETAIL.size + _LENGTH_BYTES
@@ -40,6 +40,8 @@ class Detail:
     ----------
     clean_tag
         Of the image that an undisturbed channel gives.
+    clean_code
+        How far that is from the image: 0 for equal, else a code of `analog_residual`.
     gain_code, power
         Of the residual: a code of its gain, and its mean square in 256ths of a squared level.
     packets
@@ -47,6 +49,7 @@ class Detail:
     """
 
     clean_tag: bytes
+    clean_code: int
     gain_code: int
     power: int
     packets: bytes
@@ -80,7 +83,7 @@ class Tagger:
 
     def write_detail(self, detail: Detail, size: int) -> bytes:
         """Return the message of the detail: `size` bytes."""
-        fields = _DETAIL.pack(detail.clean_tag, detail.gain_code, detail.power)
+        fields = _DETAIL.pack(detail.clean_tag, detail.clean_code, detail.gain_code, detail.power)
         return self._written(b"detail", fields, detail.packets, size)
 
     def read_detail(self, message: bytes) -> Detail | None:
@@ -88,8 +91,14 @@ class Tagger:
         found = self._read(b"detail", message, _DETAIL.size)
         if found is None:
             return None
-        clean_tag, gain_code, power = _DETAIL.unpack(found[0])
-        return Detail(clean_tag=clean_tag, gain_code=gain_code, power=power, packets=found[1])
+        clean_tag, clean_code, gain_code, power = _DETAIL.unpack(found[0])
+        return Detail(
+            clean_tag=clean_tag,
+            clean_code=clean_code,
+            gain_code=gain_code,
+            power=power,
+            packets=found[1],
+        )
 
     def _written(self, purpose: bytes, fields: bytes, packets: bytes, size: int) -> bytes:
         body = fields + len(packets).to_bytes(_LENGTH_BYTES, "big") + packets

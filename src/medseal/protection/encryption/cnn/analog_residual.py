@@ -29,8 +29,8 @@ Levels = NDArray[Any]
 _SPREAD = 8.0
 _LOUDEST = 12.0
 _MOST_SHIFT = 127
-# A factor f is written as round(16 log2 f) + 128.
-_CODE_STEPS, _CODE_ZERO = 16, 128
+# A factor f is written as floor(8 log2 f) + 128.
+_CODE_STEPS, _CODE_ZERO = 8, 128
 _BLOCK = 8
 # Below this mean square the noise is rounding, or nothing.
 _LEAST_NOISE = 0.35
@@ -40,7 +40,7 @@ _DEAF = 1e3
 
 
 def factor_of_code(code: int) -> float:
-    """Return the factor of a code of 0 to 255: 2 ** -8 to 2 ** 7.94."""
+    """Return the factor of a code of 0 to 255: 2 ** -16 to 2 ** 15.9."""
     return float(2.0 ** ((code - _CODE_ZERO) / _CODE_STEPS))
 
 
