@@ -12,6 +12,7 @@ __all__ = [
     "AccessRefusedError",
     "CatalogueError",
     "CheckpointError",
+    "CipherChannelError",
     "CipherError",
     "CipherHeaderError",
     "CipherIntegrityError",
@@ -196,6 +197,10 @@ class CipherKeyError(CipherError):
 
 class CipherIntegrityError(CipherError):
     """The pixels of a cipher image were changed, so that they do not lead back to the original."""
+
+
+class CipherChannelError(CipherIntegrityError):
+    """A channel damaged a cipher image more than its error correction can mend."""
 
 
 class InexactArithmeticError(CipherError):

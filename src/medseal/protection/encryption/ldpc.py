@@ -37,6 +37,7 @@ _DESIGNS: dict[str, tuple[int, tuple[int, ...]]] = {
     "3/4": (6, (6,) * 3 + (4,) * 2 + (3,) * 13),
     "5/6": (4, (4,) * 10 + (3,) * 10),
     "9/10": (4, (4,) * 10 + (3,) * 26),
+    "3/5": (10, (10,) * 3 + (4,) * 2 + (3,) * 10),
 }
 RATES = tuple(_DESIGNS)
 # A long code corrects more; beyond this the gain is small and a block ends later.
