@@ -3,13 +3,20 @@ from pathlib import Path
 
 import pytest
 
-from medseal.protection.encryption import Recipient, header, keystore
+from medseal.protection.encryption import Recipient, cipher_header, header, keystore
+from medseal.protection.encryption.cnn import integer
+from medseal.protection.encryption.cnn.backbones import NETWORKS
 
 SPEC = Path(__file__).parents[3] / "docs" / "spec"
 
 
 @pytest.mark.parametrize(
-    ("page", "module"), [("sealed-package.md", header), ("keystore.md", keystore)]
+    ("page", "module"),
+    [
+        ("sealed-package.md", header),
+        ("keystore.md", keystore),
+        ("cipher-image.md", cipher_header),
+    ],
 )
 def test_the_limits_on_the_page_are_those_of_the_code(page: str, module: object) -> None:
     text = (SPEC / page).read_text(encoding="utf-8")
@@ -37,3 +44,25 @@ def test_the_recipient_on_the_page_is_the_one_of_the_rfc() -> None:
     assert Recipient.parse(shown[1]).public_key == bytes.fromhex(
         "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
     )
+
+
+def test_the_page_of_the_cipher_image_states_its_sizes() -> None:
+    text = (SPEC / "cipher-image.md").read_text(encoding="utf-8")
+    table = text.split("## Header")[1].split("| limit |")[0]
+    sizes = [int(size) for size in re.findall(r"^\| `[a-z_]+` \| (\d+) \|", table, re.MULTILINE)]
+    assert sum(sizes) == cipher_header._FIXED.size
+    assert f"| plain tag | {cipher_header.PLAIN_TAG_BYTES} |" in table
+    assert f"| header tag | {cipher_header._HEADER_TAG_BYTES} |" in table
+    assert f"| checksum | {cipher_header._CHECKSUM_BYTES} |" in table
+    forms = ", ".join(f"{number} {name}" for number, name in enumerate(cipher_header.FORMS))
+    assert f"| 1 | {forms} |" in table
+    for number, name in enumerate(cipher_header.BACKBONES[1:], 1):
+        assert f"{number} {name}" in table
+
+
+def test_the_page_of_the_cipher_image_states_rounds_and_bounds() -> None:
+    text = " ".join((SPEC / "cipher-image.md").read_text(encoding="utf-8").split())
+    assert f"the number of rounds R = {integer.ROUNDS}." in text
+    widest = max(inputs for kind in NETWORKS.values() for inputs, _ in kind.sizes.values())
+    assert f"the largest column has {widest} weights" in text
+    assert widest * 64 * 255 + 2 * 2**16 < 2**23
