@@ -169,3 +169,26 @@ def test_decrypt_of_what_is_no_cipher_image(
     no_suffix = medseal("cipher", "decrypt", photo, "--output", "b", *key)
     assert no_suffix.code == 2
     assert "needs a suffix" in no_suffix.err
+
+
+def test_a_release_as_a_cipher_image(medseal: Run, image_id: str) -> None:
+    [made] = medseal("init", "--workspace", "theirs", "--json").json
+    words = ("release", image_id, "--to", "ann", "--output", "copy.dcm")
+    refused = medseal(*words, "--recipient", made["recipient"])
+    assert refused.code == 2
+    assert "--recipient goes with --cipher" in refused.err
+    words += ("--cipher", "integer", "--recipient", made["recipient"])
+    [line] = medseal(*words, "--json").json
+    assert (line["cipher"], line["package"], line["note"]) == ("integer", "copy.dcm.key", NO_CLAIM)
+    decrypt = ("cipher", "decrypt", "copy.dcm", "--package", "copy.dcm.key", "--output", "r.dcm")
+    # The package is for them, not for the workspace that made it.
+    own = medseal(*decrypt)
+    assert own.code == 1
+    assert is_one_line(own.err)
+    both = medseal(*decrypt, "--key-file", "key")
+    assert both.code == 2
+    assert "--package holds key and header" in both.err
+    assert medseal(*decrypt, "--workspace", "theirs", "--json").json[0]["note"] == NO_CLAIM
+    [report] = medseal("verify", "r.dcm", "--json").json
+    assert report["verdict"] == "authentic"
+    assert report["release_id"] == line["release_id"]

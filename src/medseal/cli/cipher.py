@@ -22,6 +22,7 @@ from medseal.pipeline.cipher import (
     is_exact,
     read_header_file,
 )
+from medseal.pipeline.release_cipher import open_cipher_release
 from medseal.pipeline.workspace import Workspace
 from medseal.protection.encryption import (
     Identity,
@@ -170,20 +171,33 @@ def _report_cipher(
 @option("--output", type=FILE, required=True, help="File to write; its suffix is the format.")
 @option("--key-file", type=FILE, help="64 hexadecimal digits; else the workspace's key.")
 @option("--header", "header_file", type=FILE, help="Header of a copy that lost its own.")
+@option("--package", "package_file", type=FILE, help="FILE.key beside a released cipher image.")
 @common
 def decrypt_command(
-    options: Common, *, file: Path, output: Path, key_file: Path | None, header_file: Path | None
+    options: Common,
+    *,
+    file: Path,
+    output: Path,
+    key_file: Path | None,
+    header_file: Path | None,
+    package_file: Path | None,
 ) -> None:
     """Decrypt FILE: a sealed package or a cipher image.
 
     A package opens with its passphrase, or with the identity of the workspace. A cipher image
-    opens with its key; one that lost its header on the way needs --header.
+    opens with its key; one that lost its header on the way needs --header. A cipher image from
+    'medseal release' opens with the package beside it and the identity of the workspace.
     No security claim rests on a learned method: confidentiality and integrity come from the
     sealed package around it.
 
     JSON: file, size_bytes; or file, form, exact, size_bytes, note.
     """
     check_output(output)
+    if package_file is not None:
+        if key_file is not None or header_file is not None:
+            raise ConfigurationError("--package holds key and header; leave the other two out")
+        _open_release(options, file, package_file, output)
+        return
     data = read_file(file)
     if data.startswith(MAGIC):
         _open(options, file, data, output)
@@ -196,23 +210,35 @@ def decrypt_command(
     frames = cipher.header.frames
     with _busy(options, f"decrypting {frames} frames", frames=frames):
         image = _decrypted(file, cipher, key)
-    written = format_of(output)
-    content = encode(image, written or "png")
+    content = encode(image, format_of(output) or "png")
     write_file(content, output)
-    exact = is_exact(cipher.header.form)
+    form = cipher.header.form
+    _report_image(options, output, form, exact=is_exact(form), size_bytes=len(content))
+
+
+def _report_image(
+    options: Common, output: Path, form: str, *, exact: bool, size_bytes: int
+) -> None:
     emit(
         options,
         {
             "file": str(output),
-            "form": cipher.header.form,
+            "form": form,
             "exact": exact,
-            "size_bytes": len(content),
+            "size_bytes": size_bytes,
             "note": NO_CLAIM,
         },
-        f"{output}: {len(content)} bytes, {'bit exact' if exact else 'approximate'}\n{NO_CLAIM}",
+        f"{output}: {size_bytes} bytes, {'bit exact' if exact else 'approximate'}\n{NO_CLAIM}",
     )
     if not exact:
         say(f"{output}: restored approximately, and nothing proves it; do not diagnose from it")
+
+
+def _open_release(options: Common, file: Path, package_file: Path, output: Path) -> None:
+    """Write the release behind a cipher image, with the identity of the workspace."""
+    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        opened = open_cipher_release(file, package_file, workspace.identity, output)
+    _report_image(options, output, opened.form, exact=opened.is_exact, size_bytes=opened.size_bytes)
 
 
 def _open(options: Common, file: Path, data: bytes, output: Path) -> None:

@@ -23,9 +23,15 @@ from medseal.pipeline.fidelity import compare_images
 from medseal.pipeline.open import unseal
 from medseal.pipeline.output import copy_format, encode_copy
 from medseal.pipeline.records import SealedRecord
+from medseal.pipeline.release_cipher import (
+    CipherCopy,
+    check_cipher_output,
+    encrypt_release,
+    package_beside,
+)
 from medseal.pipeline.side_information import seal_side_information
 from medseal.pipeline.workspace import OWNER, Workspace
-from medseal.protection.encryption import Identity
+from medseal.protection.encryption import Identity, Recipient
 from medseal.protection.tamper import fingerprint
 from medseal.protection.watermark import Removable, embed_removable, remove
 from medseal.vault import ImageRecord, ReleaseRecord
@@ -57,6 +63,8 @@ class ReleaseOutcome:
     side_information_bytes
         Length of the sealed side information in the file, by which the mark can be taken out; 0
         where it exceeds the limit and was left out.
+    package
+        Of a cipher image: the sealed package that opens it; None otherwise.
     """
 
     release_id: str
@@ -67,6 +75,7 @@ class ReleaseOutcome:
     receipt: Path
     deidentification: DeidentificationReport
     side_information_bytes: int
+    package: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +94,10 @@ class ReleaseRequest:
         As for the grant.
     allow_burned_in
         Release although the data set says that text is burned into the image.
+    cipher
+        Write the copy as a cipher image of this form (``integer``, ``analog``, ``digital``).
+    recipients
+        Of a cipher image: who can open it; none for the workspace itself.
     """
 
     image_id: str
@@ -92,6 +105,8 @@ class ReleaseRequest:
     name: str = OWNER
     purpose: str | None = None
     allow_burned_in: bool = False
+    cipher: str | None = None
+    recipients: tuple[Recipient, ...] = ()
 
 
 def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> ReleaseOutcome:
@@ -120,6 +135,8 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
     record = find_image(workspace, request.image_id)
     account = authorize(workspace, record, request.name, "share", purpose=request.purpose)
     check_output(output)
+    if request.cipher is not None:
+        check_cipher_output(output)
     opened = unseal(workspace, record)
     copy_format(opened.image, output)
     recipient = workspace.remember_name(request.to)
@@ -131,10 +148,13 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
     plain = derived_copy(plain, description=_DERIVATION)
     release_id = secrets.token_bytes(_RELEASE_ID_BYTES).hex()
     copy = _marked_copy(workspace, plain, output, release_id=release_id, image_id=record.image_id)
+    cipher = _cipher_copy(workspace, request, copy, output)
     entry = _entry(workspace, record, copy, account=account, recipient=recipient)
     with workspace.lock():
         [receipt] = commit(workspace, [entry])
-    write_file(copy.content, output)
+    if cipher is not None:
+        write_file(cipher.package, package_beside(output))
+    write_file(copy.content if cipher is None else cipher.content, output)
     quality = compare_images(plain, copy.image)
     return ReleaseOutcome(
         release_id=release_id,
@@ -145,6 +165,7 @@ def release(workspace: Workspace, request: ReleaseRequest, output: Path) -> Rele
         receipt=receipt,
         deidentification=_with_private_block(report, copy),
         side_information_bytes=copy.side_information_bytes,
+        package=None if cipher is None else package_beside(output),
     )
 
 
@@ -187,6 +208,18 @@ def _marked_copy(
         digests=digests,
         removal=removal if fits else None,
         side_information_bytes=len(package) if fits else 0,
+    )
+
+
+def _cipher_copy(
+    workspace: Workspace, request: ReleaseRequest, copy: _MarkedCopy, output: Path
+) -> CipherCopy | None:
+    """Return the cipher image in whose form the copy leaves, where one was asked for."""
+    if request.cipher is None:
+        return None
+    recipients = request.recipients or (workspace.identity.recipient,)
+    return encrypt_release(
+        copy.image, copy.content, output, form=request.cipher, recipients=recipients
     )
 
 
