@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import audit, tamper_page, watermark_tables
+from benchmarks import audit, encryption_page, tamper_page, watermark_tables
 from benchmarks.classification_page import page_lines
 from benchmarks.report import RESULTS
 
@@ -295,6 +295,8 @@ def summary(stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
             target.most is None or number <= target.most
         )
         rows.append(f"| {target.text} | {asked} | {number:.4g} | {'met' if met else 'not met'} |")
+    if "encryption" in stored:
+        rows += encryption_page.glance_lines(stored["encryption"]["result"])
     if "tamper_detection" in stored:
         rows += tamper_page.glance_lines(stored["tamper_detection"]["result"])
     return [*rows, ""]
@@ -345,8 +347,12 @@ def page(folder: Path = RESULTS) -> str:
             parts += watermark_tables.page_lines(stored["result"])
         if stored["name"] == "tamper_detection":
             parts += tamper_page.page_lines(stored["result"])
+        hidden = _IN_TABLES
+        if stored["name"] == "encryption":
+            parts += encryption_page.page_lines(stored["result"])
+            hidden |= encryption_page.TABLES
         parts.append("| figure | value |\n|---|---|")
-        shown = {name: part for name, part in stored["result"].items() if name not in _IN_TABLES}
+        shown = {name: part for name, part in stored["result"].items() if name not in hidden}
         parts += [f"| {name} | {text} |" for name, text in flat(shown)]
         parts.append("")
     return "\n".join(parts)

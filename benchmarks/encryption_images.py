@@ -12,13 +12,18 @@ from medseal.datasets.material import Material, test_files, training_files
 from medseal.errors import InputError, MedsealError
 from medseal.imaging import display_values, read
 
-__all__ = ["attack_images", "grey_images", "spread", "trained_images"]
+__all__ = ["attack_images", "grey_images", "resized", "spread", "trained_images"]
 
 _COLOUR_AXES = 3
+# Larger files are volumes and whole slides, which cost minutes and add one small picture.
+MAX_FILE_BYTES = 2 * 2**20
 
 
 def spread(files: Iterable[Material], count: int, *, seed: int = 1) -> list[Material]:
-    """Return `count` files by turns from all modalities, one of each group at most."""
+    """Return `count` files by turns from all modalities, one of each group at most.
+
+    Files above 2 MiB are passed over.
+    """
     by_modality: dict[str, dict[str, Material]] = defaultdict(dict)
     for item in files:
         by_modality[item.modality].setdefault(item.group, item)
@@ -31,7 +36,7 @@ def spread(files: Iterable[Material], count: int, *, seed: int = 1) -> list[Mate
         items[number]
         for number in range(max(map(len, lists), default=0))
         for items in lists
-        if number < len(items)
+        if number < len(items) and items[number].path.stat().st_size <= MAX_FILE_BYTES
     )
     return [item for item, _ in zip(turns, range(count), strict=False)]
 
@@ -61,6 +66,12 @@ def grey_images(files: Sequence[Material], side: int) -> NDArray[np.uint8]:
     if not found:
         raise InputError("none of the images can be read")
     return np.stack(found)
+
+
+def resized(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return (n, side, side) from larger square images."""
+    smaller = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images]
+    return np.asarray(np.stack(smaller), np.uint8)
 
 
 def _kept(

@@ -10,6 +10,7 @@ from medseal.metrics.tails import (
     binomial_tail,
     chi_square_tail,
     normal_tail,
+    two_sample_tail,
     two_sided,
     uniform_tail,
 )
@@ -102,3 +103,17 @@ def test_an_even_grid_is_uniform_and_its_square_is_not() -> None:
 def test_too_few_or_impossible_p_values_are_refused(values: np.ndarray) -> None:
     with pytest.raises(InputError, match="uniformity"):
         uniform_tail(values)
+
+
+def test_two_samples_of_one_source_are_alike_and_shifted_ones_are_not() -> None:
+    rng = np.random.default_rng(2)
+    first, second = rng.random(200) ** 2, rng.random(300) ** 2
+    assert two_sample_tail(first, second) > 0.01
+    assert two_sample_tail(first, second + 0.3) < 1e-6
+    assert two_sample_tail(first, first) == 1.0
+
+
+def test_too_few_or_endless_values_are_no_sample() -> None:
+    for bad in (np.zeros(19), np.full(20, np.inf)):
+        with pytest.raises(InputError, match="two samples"):
+            two_sample_tail(np.zeros(30), bad)

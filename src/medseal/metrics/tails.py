@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from medseal.errors import InputError
 
-__all__ = ["binomial_tail", "chi_square_tail", "normal_tail", "two_sided", "uniform_tail"]
+__all__ = [
+    "binomial_tail",
+    "chi_square_tail",
+    "normal_tail",
+    "two_sample_tail",
+    "two_sided",
+    "uniform_tail",
+]
 
 _MAX_TERMS = 200_000
 _PRECISION = 1e-15
@@ -154,6 +161,39 @@ def uniform_tail(p_values: NDArray[np.float64]) -> float:
     distance = max(
         float((ranks / count - ordered).max()), float((ordered - (ranks - 1) / count).max())
     )
+    return _kolmogorov_tail(distance, count)
+
+
+def two_sample_tail(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return the Kolmogorov-Smirnov p-value of the hypothesis that two samples have one source.
+
+    For p-values of a test whose own distribution under the true hypothesis is only roughly
+    uniform: they are compared with those of a control.
+
+    Parameters
+    ----------
+    first, second
+        (n,) and (m,), n and m at least 20, finite.
+
+    Raises
+    ------
+    InputError
+        Fewer values, or values that are not finite.
+    """
+    least = 20
+    if min(first.size, second.size) < least or not (
+        np.all(np.isfinite(first)) and np.all(np.isfinite(second))
+    ):
+        raise InputError(f"a test of two samples takes {least} or more finite values of each")
+    one, two = np.sort(first), np.sort(second)
+    places = np.concatenate([one, two])
+    shares = [np.searchsorted(part, places, side="right") / part.size for part in (one, two)]
+    distance = float(np.abs(shares[0] - shares[1]).max())
+    return _kolmogorov_tail(distance, first.size * second.size / (first.size + second.size))
+
+
+def _kolmogorov_tail(distance: float, count: float) -> float:
+    """Return the probability of a distance at least as large, for `count` effective values."""
     scaled = (math.sqrt(count) + 0.12 + 0.11 / math.sqrt(count)) * distance
     # The alternating sum does not converge near 0, where the tail is 1 to ten digits.
     nearly_zero = 0.2

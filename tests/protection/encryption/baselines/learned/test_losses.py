@@ -7,9 +7,9 @@ from medseal.protection.encryption.baselines.learned.losses import noise_loss, p
 def test_noise_is_nearly_free_and_a_copy_is_not() -> None:
     torch.manual_seed(1)
     ramp = torch.linspace(0, 1, 64).repeat(64, 1)[None, None]
-    assert float(noise_loss(ramp, torch.rand(1, 1, 64, 64))) < 0.02
+    assert float(noise_loss(ramp, torch.rand(1, 1, 64, 64))) < 0.06
     assert float(noise_loss(ramp, ramp)) > 3
-    assert float(noise_loss(ramp, torch.full_like(ramp, 0.5))) == pytest.approx(1, abs=0.1)
+    assert float(noise_loss(ramp, torch.full_like(ramp, 0.5))) == pytest.approx(5, abs=0.5)
 
 
 def test_restoration_counts_beside_the_weighted_noise() -> None:

@@ -11,6 +11,8 @@ from torch.nn import functional
 __all__ = ["noise_loss", "pair_loss"]
 
 _LITTLE = 1e-4
+# A constant cipher image, which correlates with nothing, must cost more than a copy of the image.
+_HISTOGRAM_WEIGHT = 60.0
 
 
 def _squared_correlation(first: Tensor, second: Tensor) -> Tensor:
@@ -42,7 +44,11 @@ def noise_loss(images: Tensor, cipher: Tensor) -> Tensor:
     )
     ordered = cipher.flatten(1).sort(dim=1).values
     even = torch.linspace(0, 1, ordered.shape[1])
-    return neighbours + _squared_correlation(images, cipher) + ((ordered - even) ** 2).mean() * 12
+    return (
+        neighbours
+        + _squared_correlation(images, cipher)
+        + _HISTOGRAM_WEIGHT * ((ordered - even) ** 2).mean()
+    )
 
 
 def pair_loss(images: Tensor, cipher: Tensor, restored: Tensor, *, noise_weight: float) -> Tensor:

@@ -31,10 +31,10 @@ class LearnedConfig:
 
     channels: int = 32
     layers: int = 3
-    steps: int = 1200
+    steps: int = 1000
     batch_size: int = 8
-    learning_rate: float = 2e-3
-    noise_weight: float = 0.02
+    learning_rate: float = 1e-3
+    noise_weight: float = 0.001
     seed: int = 1
 
 

@@ -20,6 +20,8 @@ _LOGGER = logging.getLogger("medseal.train")
 _LOG_STEPS = 100
 _LAST_SHARE = 0.03
 _FOLD = 2
+# Shares of the steps: restoration alone at first, then noise counts more and more.
+_ALONE, _WHOLE = 0.2, 0.7
 
 
 def as_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
@@ -57,7 +59,10 @@ def train_pair(images: NDArray[np.uint8], config: LearnedConfig) -> Pair:
         if rng.random() < 1 / 2:
             batch = batch.flip(-1)
         cipher = pair.hidden(batch)
-        loss = pair_loss(batch, cipher, pair.restored(cipher), noise_weight=config.noise_weight)
+        counted = min(max((step / config.steps - _ALONE) / (_WHOLE - _ALONE), 0.0), 1.0)
+        loss = pair_loss(
+            batch, cipher, pair.restored(cipher), noise_weight=counted * config.noise_weight
+        )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
