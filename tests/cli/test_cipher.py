@@ -1,19 +1,21 @@
 """`medseal cipher` on cipher images: each form and file, lost headers, wrong keys, what it says."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 
 from medseal.imaging import read
 from medseal.protection.encryption.cipher_image import NO_CLAIM
 from tests.cli.conftest import Finished
 
 Run = Callable[..., Finished]
-EXACT = ["integer"]
 
 
 @pytest.fixture
@@ -192,3 +194,35 @@ def test_a_release_as_a_cipher_image(medseal: Run, image_id: str) -> None:
     [report] = medseal("verify", "r.dcm", "--json").json
     assert report["verdict"] == "authentic"
     assert report["release_id"] == line["release_id"]
+
+
+def as_jpeg_dicom(source: str, output: str, quality: int) -> None:
+    """Write a DICOM file again with its pixels as JPEG baseline, as an archive may."""
+    dataset = pydicom.dcmread(source)
+    stream = BytesIO()
+    Image.fromarray(dataset.pixel_array).save(stream, "JPEG", quality=quality)
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    dataset["PixelData"].is_undefined_length = True
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.save_as(output)
+
+
+@pytest.mark.parametrize("file", ["photo", "ct_file"])
+def test_the_digital_form_is_exact_through_lossy_dicom(
+    medseal: Run, key: tuple[str, str], request: pytest.FixtureRequest, file: str
+) -> None:
+    source: Path = request.getfixturevalue(file)
+    encrypt = ("cipher", "encrypt", source, "--form", "digital", "--output", "c.dcm", *key)
+    [line] = medseal(*encrypt, "--json").json
+    assert (line["form"], line["backbone"]) == ("digital", None)
+    as_jpeg_dicom("c.dcm", "lossy.dcm", 80)
+    assert not np.array_equal(read("lossy.dcm").stored_values, read("c.dcm").stored_values)
+    [line] = medseal("cipher", "decrypt", "lossy.dcm", "--output", "b.dcm", *key, "--json").json
+    assert line["exact"] is True
+    assert np.array_equal(read("b.dcm").stored_values, read(source).stored_values)
+    as_jpeg_dicom("c.dcm", "ruined.dcm", 5)
+    ruined = medseal("cipher", "decrypt", "ruined.dcm", "--output", "never.dcm", *key)
+    assert ruined.code == 1
+    assert is_one_line(ruined.err)
+    assert not Path("never.dcm").exists()
