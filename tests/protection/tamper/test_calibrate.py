@@ -5,6 +5,7 @@ from medseal import weights
 from medseal.errors import InputError
 from medseal.protection.tamper import calibrate as module
 from medseal.protection.tamper.calibrate import calibrate
+from medseal.protection.tamper.reference.fusion import CLUES
 from medseal.protection.tamper.reference.inference import CALIBRATION, load_folder
 from tests.protection.tamper.reference.test_images import TRAINED, data_in, levels, written
 from tests.protection.tamper.reference.test_inference import saved, tensors_of
@@ -58,10 +59,42 @@ def test_the_card_says_on_how_many_copies(calibrated):
 def test_the_threshold_lies_at_the_worst_untouched_copy(calibrated, data):
     """Of a dozen untouched copies 0.2 % are none: hardly one exceeds the threshold."""
     folder, _ = calibrated
-    seen = module._trials(load_folder(folder), data, per_collection=4)
-    above = np.array(seen.benign) > 0
-    assert above.sum() <= 1
-    assert max(seen.benign) == pytest.approx(0, abs=0.5)
+    networks = load_folder(folder)
+    seen = module._trials(networks, data, per_collection=4)
+    logits = np.array([networks.calibrated(found) for found in seen.clues])
+    untouched = logits[~np.array(seen.labels)]
+    assert (untouched > 0).sum() <= 1
+    assert untouched.max() == pytest.approx(0, abs=0.5)
+
+
+def trials(images, *, seed):
+    """Return clues of copies of some images: what is sure is forged unless all tiles are so."""
+    rng = np.random.default_rng(seed)
+    number = np.repeat(np.arange(images), 40)
+    labels = np.tile(np.arange(40) % 2 == 0, images)
+    found = rng.normal(0, 1, (len(labels), CLUES))
+    rough = rng.normal(0, 3, len(labels))
+    found[:, 0] += rough + 3 * labels
+    found[:, 2] = rough
+    return found, labels, number
+
+
+def test_clues_that_excuse_a_sure_tile_are_weighed_against_it():
+    found, labels, number = trials(30, seed=0)
+    fused = module._fused(found, labels, number)
+    assert fused.caught > fused.caught_without + 0.2
+    assert fused.fusion.weights[0] > 0 > fused.fusion.weights[2]
+    others, labels, _ = trials(30, seed=1)
+    above = np.array([fused.fusion.logit(one) for one in others]) > fused.threshold
+    assert above[~labels].mean() < 0.02
+    assert above[labels].mean() == pytest.approx(fused.caught, abs=0.1)
+
+
+def test_of_few_images_the_surest_tile_decides_alone():
+    found, labels, number = trials(module._FOLDS - 1, seed=0)
+    fused = module._fused(found, labels, number)
+    assert fused.fusion.logit(found[0]) == found[0, 0]
+    assert fused.caught == fused.caught_without
 
 
 def test_a_former_calibration_does_not_matter(tmp_path, calibrated, data):

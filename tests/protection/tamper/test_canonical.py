@@ -8,8 +8,10 @@ from medseal.protection.tamper.canonical import (
     TILE,
     CanonicalGrid,
     brightness,
+    limited,
     resampled,
     tile_means,
+    unlimited,
 )
 from medseal.protection.tamper.fingerprint import MAX_ROBUST_BYTES
 from medseal.protection.tamper.reference.inference import MODEL_TAG_BYTES
@@ -101,3 +103,11 @@ def test_an_enlarged_plane_shrinks_back_to_itself():
 def test_means_are_those_of_tiles():
     made = np.kron(np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((TILE, TILE)))
     assert tile_means(made.astype(np.float32)).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_what_lies_beyond_black_and_white_comes_back():
+    grey = np.array([[-150.0, -3, 0, 100], [255, 258, 300, 440]], np.float32)
+    plane = limited(grey)
+    assert plane.min() >= -24
+    assert plane.max() <= 279
+    assert unlimited(plane) == pytest.approx(grey, abs=1e-3)

@@ -11,14 +11,12 @@ from medseal.protection.tamper.canonical import CanonicalGrid, brightness
 from medseal.protection.tamper.fingerprint import fingerprint
 from medseal.protection.tamper.processed import (
     Finding,
-    _image_logit,
     _is_unlike,
     findings,
     frame_finding,
 )
 from medseal.protection.tamper.reference.alignment import Unreadable
 from medseal.protection.tamper.reference.inference import load
-from medseal.protection.tamper.reference.losses import image_logit
 from medseal.protection.tamper.reference.record import enrol, frame_records, readout
 from medseal.weights import store
 from tests.protection.pictures import KEY, grey, picture
@@ -233,14 +231,3 @@ def test_each_frame_is_compared_with_its_own():
     changed[1, 30:60, 30:60] = 255
     found = findings(picture(changed), record, KEY)
     assert [one.logit > 0 for one in found] == [False, True, False]
-
-
-def test_the_logit_of_an_image_is_that_of_the_training():
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(0)
-    tiles, outside = rng.normal(0, 3, (7, 9)), rng.choice([0.0, 1.0], (7, 9))
-    given = (torch.from_numpy(one)[None, None] for one in (tiles, 1 - outside))
-    wanted = float(image_logit(*given)[0])
-    assert _image_logit(tiles.astype(np.float32), outside.astype(np.float32)) == pytest.approx(
-        wanted, abs=1e-5
-    )

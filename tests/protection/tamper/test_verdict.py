@@ -8,6 +8,7 @@ from medseal.protection.tamper import check
 from medseal.protection.tamper.fingerprint import fingerprint
 from medseal.protection.tamper.mark import MarkEvidence
 from medseal.protection.tamper.processed import Finding
+from medseal.protection.tamper.reference.fusion import CLUES
 from medseal.protection.tamper.verdict import (
     _MARK_WEIGHT,
     _MOST_MARK,
@@ -109,6 +110,7 @@ def test_a_mark_speaks_against_a_forgery_where_it_is_heard_and_for_it_where_not(
         mask=scores > 0.5,
         operations=(),
         orientation="upright",
+        clues=np.zeros(CLUES),
         model_id="any",
     )
     told = _with_mark(found, MarkEvidence(cells=heard, placement=np.eye(2, 3)))

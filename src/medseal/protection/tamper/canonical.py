@@ -6,7 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST_SIDE", "TILE", "CanonicalGrid", "brightness", "resampled", "tile_means"]
+__all__ = [
+    "LEAST_SIDE",
+    "TILE",
+    "CanonicalGrid",
+    "brightness",
+    "limited",
+    "resampled",
+    "tile_means",
+    "unlimited",
+]
 
 TILE = 16
 """Places a side of a tile of the canonical plane."""
@@ -70,10 +79,20 @@ def brightness(levels: Plane) -> Plane:
     levels
         (rows, columns) or (rows, columns, 3), from `attacks.levels`.
     """
-    grey = levels @ _LUMA if levels.ndim == _COLOUR_AXES else levels
+    return limited(levels @ _LUMA if levels.ndim == _COLOUR_AXES else levels)
+
+
+def limited(grey: Plane) -> Plane:
+    """Return grey levels softly limited outside 0 to 255: same shape."""
     inside = np.clip(grey, 0.0, _WHITE)
     beyond = np.clip((grey - inside) * _OUTSIDE_SLOPE, -_MOST_OUTSIDE, _MOST_OUTSIDE)
     return np.asarray(inside + beyond, np.float32)
+
+
+def unlimited(plane: Plane) -> Plane:
+    """Return the grey levels that `limited` was given, up to its bound: same shape."""
+    inside = np.clip(plane, 0.0, _WHITE)
+    return np.asarray(inside + (plane - inside) / _OUTSIDE_SLOPE, np.float32)
 
 
 def resampled(plane: Plane, shape: tuple[int, int]) -> Plane:

@@ -22,6 +22,7 @@ from medseal.protection.tamper.fingerprint import Fingerprint
 from medseal.protection.tamper.operations import operations_of
 from medseal.protection.tamper.reference.alignment import Aligned, Unreadable, align
 from medseal.protection.tamper.reference.codes import Readout
+from medseal.protection.tamper.reference.fusion import clues
 from medseal.protection.tamper.reference.inference import Networks, load
 from medseal.protection.tamper.reference.maps import tile_maps
 from medseal.protection.tamper.reference.record import (
@@ -38,8 +39,6 @@ __all__ = [
     "frame_finding",
 ]
 
-_SHARPNESS = 4.0
-_UNSEEN_LOGIT = -20.0
 _HALF = 0.5
 _MOST_LOGIT = 30.0
 # Median energy of the residual: .13 for equal features, .52 for unrelated ones. Where means of
@@ -69,6 +68,8 @@ class Finding:
         What honest handling did, as far as it is seen.
     orientation
         In which the frame lies on the record, in words; empty for upright.
+    clues
+        (CLUES,): what the logit was made of, see `fusion.clues`.
     model_id
         What judged.
     """
@@ -78,18 +79,12 @@ class Finding:
     mask: Flags
     operations: tuple[str, ...]
     orientation: str
+    clues: NDArray[np.float64]
     model_id: str
 
 
 def _shares(places: Flags) -> Plane:
     return tile_means(places.astype(np.float32))
-
-
-def _image_logit(tiles: Plane, outside: Plane) -> float:
-    """Return a soft maximum over the tiles that are seen, as in `losses.image_logit`."""
-    logits = np.where(outside < _HALF, tiles, _UNSEEN_LOGIT).astype(np.float64) * _SHARPNESS
-    top = float(logits.max())
-    return (top + float(np.log(np.exp(logits - top).sum()))) / _SHARPNESS
 
 
 def _on_copy(plane: Plane, laid: Aligned) -> Plane:
@@ -126,11 +121,13 @@ def _judged(
     chances = np.where(
         hidden < _HALF, 1 / (1 + np.exp(-np.clip(places, -_MOST_LOGIT, _MOST_LOGIT))), 0
     )
+    found = clues(tiles, np.asarray(energy, np.float32), outside, laid)
     score_map = _on_copy(chances.astype(np.float32), laid)
     quiet = (tiles < 0) & (outside < _HALF)
     typical = float(np.median(energy[quiet if quiet.any() else ...]))
     return Finding(
-        logit=networks.calibrated(_image_logit(tiles, outside)),
+        logit=networks.calibrated(found),
+        clues=found,
         score_map=score_map,
         mask=score_map >= networks.place_threshold,
         operations=operations_of(laid.registration, laid.plane, typical),

@@ -5,6 +5,7 @@ import torch
 from medseal import weights
 from medseal.digest import Digest
 from medseal.errors import DigestMismatchError, UnknownModelError, WeightsError
+from medseal.protection.tamper.reference.fusion import CLUES
 from medseal.protection.tamper.reference.inference import (
     CALIBRATION,
     MODEL_TAG_BYTES,
@@ -77,7 +78,9 @@ def test_a_folder_holds_networks_and_calibration(tmp_path):
     folder = saved(tmp_path, tensors_of(network_of(), calibration=(2.0, -3.0, 0.25)))
     found = load_folder(folder)
     assert (found.model_id, found.features, found.place_threshold) == ("tiny", 3, 0.25)
-    assert found.calibrated(5.0) == 7.0
+    known = np.zeros(CLUES)
+    known[0] = 5
+    assert found.calibrated(known) == 7.0
     assert found.tag == weights.read_card(folder).sha256.value[:MODEL_TAG_BYTES]
 
 

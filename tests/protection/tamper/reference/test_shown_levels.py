@@ -1,9 +1,11 @@
 """Levels of a copy are those of its record again, and a forgery among them stays one."""
 
+import cv2
 import numpy as np
 import pytest
 
 from medseal.protection.attacks import grey_values
+from medseal.protection.tamper.canonical import limited
 from medseal.protection.tamper.grey_curve import ENTRIES, GreyCurve
 from medseal.protection.tamper.reference.picture import CoarsePicture
 from medseal.protection.tamper.reference.shown_levels import record_levels
@@ -196,3 +198,19 @@ def test_clipped_ends_have_the_mean_level_of_their_ranks() -> None:
     levels, _ = record_levels(copy, curve(WRONG), kept(record), WHOLE)
     for end, level in ((0, 35), (255, 180)):
         assert np.abs(levels[copy == end] - level).max() < 3
+
+
+def test_another_window_that_cut_nothing_off_is_undone_exactly() -> None:
+    """A copy with more than 8 bits goes on beyond what its window shows."""
+    rng = np.random.default_rng(4)
+    grey = cv2.GaussianBlur(rng.uniform(-40, 330, (256, 256)).astype(np.float32), (0, 0), 3)
+    grey = 140 + 4 * (grey - grey.mean())
+    assert grey.min() < -5
+    assert grey.max() > 260
+    picture = CoarsePicture.of(limited(grey))
+    shown = limited(1.3 * grey - 20)
+    seen = np.ones(grey.shape, np.bool_)
+    seen[:48] = False
+    levels, lost = record_levels(shown, curve(LEVELS), picture, seen)
+    assert not lost.any()
+    assert np.abs(levels - limited(grey))[seen].max() < 1

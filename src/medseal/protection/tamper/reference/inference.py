@@ -13,6 +13,7 @@ from medseal import weights
 from medseal.errors import WeightsError
 from medseal.protection.tamper.canonical import TILE, Plane
 from medseal.protection.tamper.narrowing import Narrowing
+from medseal.protection.tamper.reference.fusion import Fusion
 from medseal.protection.tamper.reference.sizes import (
     BANDS,
     CELLS,
@@ -81,8 +82,10 @@ class Networks:
         `MODEL_TAG_BYTES` of their digest.
     features
         Of a tile.
+    fusion
+        Of what is known of a copy; the surest tile alone before calibration.
     scale, offset
-        Of the logit of an image, fixed after training so that its threshold lies at 0.
+        Of what it gives, fixed after training so that the threshold lies at 0.
     place_threshold
         Chance from which a place belongs to the mask.
     narrowing
@@ -92,6 +95,7 @@ class Networks:
     model_id: str
     tag: bytes
     features: int
+    fusion: Fusion
     scale: float
     offset: float
     place_threshold: float
@@ -108,9 +112,9 @@ class Networks:
         found = tuple(np.array(maps[place]) for place in range(_SCALES + 1))
         return Reading(features=found[-1][0], _maps=found[:-1])
 
-    def calibrated(self, logit: float) -> float:
-        """Return the logit of an image on the scale whose threshold is 0."""
-        return self.scale * logit + self.offset
+    def calibrated(self, found: NDArray[np.float64]) -> float:
+        """Return the logit of an image from its `fusion.clues`; its threshold is 0."""
+        return self.scale * self.fusion.logit(found) + self.offset
 
     def judge(
         self, reading: Reading, residual: NDArray[np.floating], tiles: NDArray[np.floating]
@@ -294,6 +298,7 @@ def compiled(card: Card, tensors: Tensors) -> Networks:
         model_id=card.id,
         tag=card.sha256.value[:MODEL_TAG_BYTES],
         features=features,
+        fusion=Fusion.of(tensors, name=card.id),
         scale=scale,
         offset=offset,
         place_threshold=place_threshold,

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medseal.protection.tamper.canonical import TILE, Plane, tile_means
+from medseal.protection.tamper.canonical import TILE, Plane, limited, tile_means, unlimited
 from medseal.protection.tamper.grey_curve import GreyCurve
 from medseal.protection.tamper.reference.maps import clipped_places
 from medseal.protection.tamper.reference.picture import RANKS, CoarsePicture, quantiles
@@ -37,6 +37,8 @@ _MARGIN = 0.1
 # An end within so many levels of the record's own clips nothing; so far from its mean a tile may
 # have had levels; from which share on the clipped places of a tile say nothing.
 _END, _NEAR, _LOST_SHARE = 3.0, 16.0, 0.1
+# So far beyond black or white levels go on.
+_BEYOND = 0.5
 # Of fewer tiles no way can be chosen.
 _LEAST_TOLD = 0.05
 
@@ -49,10 +51,18 @@ def _within(levels: Plane, bounds: tuple[Plane, Plane], seen: Flags) -> float:
     return float(np.mean(np.abs(means - np.clip(means, *bounds))[seen] <= _EQUAL_LEVELS))
 
 
+def _beyond(shown: Plane) -> Flags:
+    """Return the places whose levels go on beyond black or white, which no end cut off."""
+    return np.asarray((shown < -_BEYOND) | (shown > _WHITE + _BEYOND))
+
+
 def _affine(shown: Plane, bounds: tuple[Plane, Plane], seen: Flags) -> Plane:
     """Return the levels under the straight line that fits most tiles best."""
-    means = tile_means(shown)[seen].astype(np.float64)
-    middle = ((bounds[0] + bounds[1]) / 2)[seen].astype(np.float64)
+    beyond = _beyond(shown)
+    inside = seen & (tile_means(beyond.astype(np.float32)) <= _MOST_CLIPPED)
+    told = inside if inside.sum() >= _LEAST_TOLD * seen.sum() else seen
+    means = tile_means(shown)[told].astype(np.float64)
+    middle = ((bounds[0] + bounds[1]) / 2)[told].astype(np.float64)
     kept = np.ones(means.size, np.bool_)
     slope, offset = 1.0, 0.0
     for _ in range(_ROUNDS):
@@ -61,6 +71,8 @@ def _affine(shown: Plane, bounds: tuple[Plane, Plane], seen: Flags) -> Plane:
         offset = float(middle[kept].mean() - slope * means[kept].mean())
         apart = np.abs(middle - slope * means - offset)
         kept = apart <= np.quantile(apart, _TRIMMED)
+    if beyond.any():
+        return limited(np.asarray(slope * unlimited(shown) + offset, np.float32))
     return np.asarray(np.clip(slope * shown + offset, 0, _WHITE), np.float32)
 
 
@@ -258,6 +270,9 @@ class _Ends:
         """Return the ends of a copy; `here` are its quantiles, None where they say nothing."""
         both = clipped_places(shown)
         dark, bright = both & (shown < _WHITE / 2), both & (shown >= _WHITE / 2)
+        # Where levels go on beyond an end nothing was cut off there.
+        dark &= shown.min() >= -_BEYOND
+        bright &= shown.max() <= _WHITE + _BEYOND
         below = above = None
         if here is not None:
             shares = np.linspace(0, 1, _ENTRIES)

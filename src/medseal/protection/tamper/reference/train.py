@@ -21,6 +21,7 @@ from medseal.digest import Digest
 from medseal.errors import ConfigurationError, WeightsError
 from medseal.protection.tamper.narrowing import TENSORS
 from medseal.protection.tamper.reference.config import FitConfig, ReferenceConfig, read_config
+from medseal.protection.tamper.reference.fusion import FUSION
 from medseal.protection.tamper.reference.images import Images, read_images
 from medseal.protection.tamper.reference.inference import CALIBRATION
 from medseal.protection.tamper.reference.losses import total_loss
@@ -218,7 +219,7 @@ def _start_from(pair: Pair, folder: Path) -> str:
     known = {
         name: torch.from_numpy(np.array(one))
         for name, one in tensors.items()
-        if name != CALIBRATION and not name.startswith(TENSORS)
+        if name not in (CALIBRATION, FUSION) and not name.startswith(TENSORS)
     }
     try:
         pair.network.load_state_dict(known)
