@@ -26,6 +26,7 @@ _WINDOW = 9
 _LEAST_DEVIATION = 42.0
 _AREA_WINDOW = 13
 _AREA_LOG_ODDS = 2.0
+_MOST_EVIDENCE = 2.5
 _MOST_LOG_ODDS = 30.0
 _ROUNDS = 2
 # A residual is louder in some parts of an image than in others.
@@ -172,7 +173,8 @@ def read_channel(
         losses = _edge_losses(frame, distance, weight * use, period)
         own = (1 - alone) * (1 - losses[frame])
         good = own * _density(distance, spread, period) + (1 - own) / period
-        evidence = np.log(good * period) * use
+        # Bounded below, so that an area that is lost does not win over its neighbours.
+        evidence = np.maximum(np.log(good * period), -_MOST_EVIDENCE) * use
         size = (_AREA_WINDOW, _AREA_WINDOW)
         total = cv2.boxFilter(evidence, -1, size, normalize=False, borderType=cv2.BORDER_REFLECT)
         odds = np.clip(total + _AREA_LOG_ODDS, -_MOST_LOG_ODDS, _MOST_LOG_ODDS)

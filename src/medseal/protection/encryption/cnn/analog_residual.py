@@ -58,7 +58,9 @@ def gain_code_of(residual: Levels) -> int:
     deviation = float(np.sqrt(np.mean(np.square(residual, dtype=np.float64))))
     if deviation == 0:
         return code_of_factor(1.0)
-    gain = max(_SPREAD / deviation, min(1.0, _LOUDEST / deviation))
+    gain = _SPREAD / deviation
+    if deviation <= _LOUDEST:
+        gain = max(gain, 1.0)
     largest = float(np.abs(residual).max())
     if gain > 1:
         gain = min(gain, max(1.0, _MOST_SHIFT / largest))
