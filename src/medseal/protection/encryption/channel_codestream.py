@@ -20,9 +20,11 @@ __all__ = ["pack", "unpack"]
 
 Values = NDArray[Any]
 
-# Values beyond this are coded with less effort: the time grows faster than what it saves.
+# Up to so many values the thorough JPEG XL is tried. It takes about four times as long to read, so
+# that it must save a share of the bytes.
 _MANY = 2**22
-_EFFORT, _LITTLE_EFFORT = 7, 4
+_THOROUGH, _FAST = 7, 3
+_WORTH = 0.96
 # Most rows or columns that JPEG-LS can state.
 _MAX_JPEG_LS_SIDE = 2**16 - 1
 _COLOUR_SAMPLES = 3
@@ -35,8 +37,11 @@ _SPARSE = 0.75
 
 
 def _jpegxl(plane: Values) -> bytes:
-    effort = _EFFORT if plane.size <= _MANY else _LITTLE_EFFORT
-    return bytes(imagecodecs.jpegxl_encode(plane, lossless=True, effort=effort, numthreads=1))
+    fast, thorough = (
+        bytes(imagecodecs.jpegxl_encode(plane, lossless=True, effort=effort, numthreads=1))
+        for effort in (_FAST, _THOROUGH if plane.size <= _MANY else _FAST)
+    )
+    return thorough if len(thorough) < _WORTH * len(fast) else fast
 
 
 def _jpeg_ls(plane: Values) -> bytes | None:

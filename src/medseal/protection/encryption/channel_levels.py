@@ -27,9 +27,8 @@ _FIRST_NOISE = 12.0
 _LEAST_NOISE = 1.0
 # An affine map of the levels counts as so many values of each level.
 _PRIOR_COUNT = 200.0
-# Share of outliers: first guess and least. Half of them lie at the ends (salt and pepper).
-_FIRST_OUTLIERS, _LEAST_OUTLIERS = 0.01, 1e-4
-_ENDS = 0.45
+# Share of outliers of any grey, first guess; and the least share, of those and of salt and pepper.
+_FIRST_STRAY, _LEAST_OUTLIERS = 0.01, 1e-4
 # Least number of levels of which some lie inside.
 _INNER = 4
 # Steps of the tail of the normal distribution: beyond, it is an outlier anyway.
@@ -159,36 +158,35 @@ def _latent(levels: Curve, noise: float) -> tuple[Curve, Curve]:
     return mean, square
 
 
-def _outlier_likelihoods() -> Curve:
-    curve = np.full(_GREYS, (1 - 2 * _ENDS) / _GREYS)
-    curve[[0, _TOP]] += _ENDS
-    return curve
+def _ends_share(filled: Curve, levels: Curve, total: float) -> float:
+    """Return the share of salt and pepper: what the inner levels lack beyond chance.
 
-
-def _first_outliers(filled: Curve, levels: Curve) -> float:
-    """Return a guess of the share of salt and pepper: what the inner levels lack."""
+    Noise moves as many values across the outermost thresholds in one direction as in the other.
+    """
     count = len(levels)
     if count < _INNER:
-        return _FIRST_OUTLIERS
+        return _LEAST_OUTLIERS
     lower, upper = (levels[0] + levels[1]) / 2, (levels[-2] + levels[-1]) / 2
     inner = filled[int(np.clip(upper, 0, _TOP))] - filled[int(np.clip(lower, 0, _TOP))]
-    return float(np.clip(1 - inner * count / (count - 2), _FIRST_OUTLIERS, 0.5))
+    lacking = 1 - inner * count / (count - 2)
+    return float(np.clip(lacking - 1 / np.sqrt(total), _LEAST_OUTLIERS, 0.5))
 
 
-def _fit(histogram: Curve, bits: int) -> tuple[Curve, float, float]:
-    """Return levels, noise and share of outliers that explain a histogram best."""
+def _fit(histogram: Curve, bits: int) -> tuple[Curve, float, Curve]:
+    """Return the levels, the noise, and how likely each grey is as an outlier: (256,)."""
     count, total = 1 << bits, histogram.sum()
     filled = np.cumsum(histogram) / total
     # The median of the lowest and of the highest level stand even if their ends were cut off.
     low = float(np.searchsorted(filled, 1 / (2 * count)))
     high = float(np.searchsorted(filled, 1 - 1 / (2 * count)))
     levels = np.linspace(low, max(high, low + count), count)
-    noise, outliers = _FIRST_NOISE, _first_outliers(filled, levels)
-    stray = _outlier_likelihoods()
+    noise, stray = _FIRST_NOISE, _FIRST_STRAY
+    ends = np.zeros(_GREYS)
+    ends[[0, _TOP]] = _ends_share(filled, levels, total) / 2
     places = np.arange(count)
     for _ in range(_ROUNDS):
-        joint = (1 - outliers) / count * _likelihoods(levels, noise)
-        sums = joint.sum(axis=0) + outliers * stray
+        joint = (1 - ends.sum() - stray) / count * _likelihoods(levels, noise)
+        sums = joint.sum(axis=0) + ends + stray / _GREYS
         weights = histogram * joint / sums
         mean, square = _latent(levels, noise)
         shares = weights.sum(axis=1) + 1e-9
@@ -199,8 +197,8 @@ def _fit(histogram: Curve, bits: int) -> tuple[Curve, float, float]:
         spread = (weights * (square - 2 * moved[:, None] * mean + moved[:, None] ** 2)).sum()
         levels = moved
         noise = max(_LEAST_NOISE, float(np.sqrt(max(spread, 0.0) / shares.sum())))
-        outliers = max(_LEAST_OUTLIERS, float((histogram * outliers * stray / sums).sum() / total))
-    return levels, noise, outliers
+        stray = max(_LEAST_OUTLIERS, float((histogram * stray / _GREYS / sums).sum() / total))
+    return levels, noise, ends + stray / _GREYS
 
 
 def read_levels(image: Greys, places: NDArray[np.integer], bits: int) -> Reading:
@@ -218,10 +216,9 @@ def read_levels(image: Greys, places: NDArray[np.integer], bits: int) -> Reading
     quiet = _quiet(image)
     seen = image if quiet is None or quiet.all() else image[~quiet]
     histogram = np.bincount(seen.reshape(-1), minlength=_GREYS).astype(np.float64)
-    levels, noise, outliers = _fit(histogram, bits)
-    joint = (1 - outliers) * _likelihoods(levels, noise) + outliers * _outlier_likelihoods()
-    # Below it no level is a likely cause: such greys tell nothing.
-    joint += 1e-12
+    levels, noise, strays = _fit(histogram, bits)
+    outliers = float(strays.sum())
+    joint = (1 - outliers) * _likelihoods(levels, noise) + strays
     greys = np.take(image.reshape(-1), places)
     log_likelihoods = np.empty((len(places), bits), np.float32)
     for place in range(bits):
