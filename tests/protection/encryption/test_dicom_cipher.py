@@ -25,6 +25,8 @@ from medseal.errors import (
 )
 from medseal.imaging import read_bytes
 from medseal.imaging.dicom import dataset_of
+from medseal.pipeline.release_cipher import MAX_PACKAGE_BYTES
+from medseal.protection.encryption import cms
 from medseal.protection.encryption.cipher_image import NO_CLAIM, CipherHeader, CipherImage
 from medseal.protection.encryption.dicom_cipher import (
     PRIVATE_CREATOR,
@@ -308,3 +310,12 @@ def test_pynetdicom_stores_and_returns_it(
     finally:
         server.shutdown()
     assert same(decode_cipher_dicom(stored.read_bytes(), name="stored"), cipher)
+
+
+def test_the_specification_has_the_figures_of_the_code() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "spec" / "cipher-files.md").read_text()
+    page = " ".join(page.split())
+    assert f"creator `{PRIVATE_CREATOR}` in group {PRIVATE_GROUP:04X}" in page
+    assert f"at least {cms.MIN_RSA_BITS} bits, 1 to {cms.MAX_RECIPIENTS} certificates" in page
+    assert f"At most {cms.MAX_ITEMS} items of {cms.MAX_CONTENT_BYTES >> 20} MiB." in page
+    assert f"at most {MAX_PACKAGE_BYTES >> 20} MiB. Its content" in page
