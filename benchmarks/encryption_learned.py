@@ -1,7 +1,7 @@
 """Train the paper-style cipher, whose weights are the key, and measure what the paper claims of it.
 
 `python -m benchmarks.encryption_learned --data DIR --work FOLDER` trains the pairs. Expected: see
-the row of the paper in docs/results.md. Time: about 4 minutes a pair on one idle core. No security
+the row of the paper in docs/results.md. Time: about a minute a pair on one idle core. No security
 claim rests on a learned method.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.encryption_images import attack_images, trained_images
+from benchmarks.encryption_images import attack_images, resized, trained_images
 from medseal.metrics.image_quality import psnr, ssim
 from medseal.protection.encryption.baselines.learned.cipher import (
     LearnedCipher,
@@ -35,7 +35,7 @@ __all__ = ["CLAIMED", "main", "measured", "pairs"]
 # Bell and Broklyn, the section on results; training took 4 hours on a GPU there.
 CLAIMED = {"psnr_db": 30.2, "ssim": 0.9, "decrypt_seconds": 1.5, "training_hours": 4.0}
 PAIRS = 2
-SIDE, TRAINED, TESTED = 128, 1200, 60
+SIDE, TRAINED_SIDE, TRAINED, TESTED = 128, 64, 1200, 60
 QUICK_STEPS, QUICK_TRAINED = 20, 24
 _TIMED_SIDE, _TIMES = 512, 7
 
@@ -57,9 +57,8 @@ def pairs(data: Path, work: Path, *, quick: bool = False, count: int = PAIRS) ->
         path, note = work / f"{stem}.safetensors", work / f"{stem}.json"
         if not note.is_file():
             if images is None:
-                images = trained_images(
-                    data, QUICK_TRAINED if quick else TRAINED, SIDE, folder=work
-                )
+                count_read = QUICK_TRAINED if quick else TRAINED
+                images = resized(trained_images(data, count_read, SIDE, folder=work), TRAINED_SIDE)
             start = time.perf_counter()
             key = save_pair(train_pair(images, config), path)
             seconds = time.perf_counter() - start
