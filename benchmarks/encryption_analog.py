@@ -167,7 +167,7 @@ def _theirs(image: MedicalImage, decoder: str, seed: int) -> Iterator[dict[str, 
             if not channel.startswith("JPEG"):
                 continue
             opened = jpeg_of_plain(stack, int(channel.split()[1]))
-        elif channel.startswith(REPAIRS.get(decoder, "")):
+        elif channel.startswith(REPAIRS.get(decoder, ("",))):
             through = partial(_through, change, seed)
             opened = RIVALS[decoder](stack, through, seed)
         else:
@@ -181,7 +181,7 @@ def _through(change: Change, seed: int, picture: Bytes) -> Bytes:
 
 def _rows_of(item: Material, number: int, side: int, decoder: str) -> list[dict[str, Any]]:
     """Return all rows of one image and decoder; one without figures where it cannot be used."""
-    about = {"file": item.path.name, "group": item.group, "modality": item.modality}
+    about: dict[str, Any] = {"file": item.path.name, "group": item.group, "modality": item.modality}
     about |= {"side": side, "decoder": decoder}
     try:
         image = _prepared(read(item.path), side)

@@ -74,6 +74,15 @@ def test_a_lost_area_is_told_and_does_not_harm_the_coarse_picture(sealed) -> Non
     assert np.mean(kept) > 0.7
 
 
+@pytest.mark.parametrize("offset", [25, -40, 44])
+def test_a_frame_may_be_made_brighter_or_darker(sealed, offset: int) -> None:
+    _, shape, keys, frame = sealed
+    toned = np.clip(frame.astype(int) + offset, 0, 255).astype(np.uint8)
+    opened = open_frame(toned, shape, keys)
+    assert opened.layer == "detail"
+    assert opened.lost_share < 0.3
+
+
 def test_half_a_frame_leaves_the_base(sealed) -> None:
     stack, shape, keys, frame = sealed
     cropped = frame.copy()
