@@ -179,9 +179,13 @@ def _through(change: Change, seed: int, picture: Bytes) -> Bytes:
     return change(picture, np.random.default_rng(seed))
 
 
+def _name(item: Material) -> str:
+    return "/".join(item.path.parts[-2:])
+
+
 def _rows_of(item: Material, number: int, side: int, decoder: str) -> list[dict[str, Any]]:
     """Return all rows of one image and decoder; one without figures where it cannot be used."""
-    about: dict[str, Any] = {"file": item.path.name, "group": item.group, "modality": item.modality}
+    about: dict[str, Any] = {"file": _name(item), "group": item.group, "modality": item.modality}
     about |= {"side": side, "decoder": decoder}
     try:
         image = _prepared(read(item.path), side)
@@ -204,7 +208,7 @@ def rows(
     tasks = [(item, _MOST_SIDE, decoder) for item in files for decoder in decoders]
     tasks += [(item, _SMALL_SIDE, decoder) for item in files[:small] for decoder in OURS]
     for number, (item, side, decoder) in enumerate(tasks):
-        if decoder not in decoders or (item.path.name, side, decoder) in done:
+        if decoder not in decoders or (_name(item), side, decoder) in done:
             continue
         found = _rows_of(item, files.index(item), side, decoder)
         kept += found
