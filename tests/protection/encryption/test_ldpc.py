@@ -74,6 +74,17 @@ def test_gaussian_noise(rate: str) -> None:
     assert np.array_equal(decoded, message(40_000))
 
 
+@pytest.mark.parametrize("rate", ["1/2", "2/3"])
+def test_a_healthy_channel_stays_so(rate: str) -> None:
+    """Sums that were cut off must not turn, however long the decoding."""
+    code = Code.of(rate, 300_000)
+    coded = code.encode(message(300_000))
+    given = noisy(coded, rate, ENOUGH_DB[rate] + 0.5, 2)
+    decoded, fulfilled = code.decode(given)
+    assert fulfilled.all()
+    assert np.array_equal(decoded, message(300_000))
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_far_too_much_noise_is_told(rate: str) -> None:
     code = Code.of(rate, 40_000)

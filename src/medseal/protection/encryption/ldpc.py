@@ -49,11 +49,10 @@ _WORD_BYTES = 4
 _WORDS = 4096
 
 # Integers of the decoder: steps of a log-likelihood ratio in one unit of it, then the bounds of
-# what comes from the channel, of a message of a check before it is scaled by 3/4 (to 42), and of a
-# sum. One message must outweigh a channel that is wrong, a sum less a message must leave more than
-# a message, and both must fit 8 bits together.
-_STEPS = 3.0
-_CHANNEL, _MESSAGE, _SUM = 24, 56, 84
+# what comes from the channel, of a message of a check before it is scaled by 3/4 (to 32), and of a
+# sum. One message outweighs twice a channel that is wrong; a sum and two messages fit 8 bits.
+_STEPS = 2.0
+_CHANNEL, _MESSAGE, _SUM = 16, 42, 63
 # Bytes of one array row that the steps work on: a few of them fit the cache of a core.
 _ROW_BYTES = 1 << 16
 # Blocks that are done are taken out once they are this share: taking out copies the others.
@@ -360,9 +359,12 @@ class _Decoding:
         np.less(sizes, 0, out=messages.view(np.bool_))
         np.negative(messages, out=sizes)
         told ^= sizes
-        np.add(told, messages, out=messages)
-        np.add(others, messages, out=others)
-        self._scatter(layer, others)
+        told += messages
+        np.add(others, told, out=told)
+        self._bound(told)
+        # Messages and channel add up to each sum, a cut one too: or it turns when a few of them do.
+        np.subtract(told, others, out=messages)
+        self._scatter(layer, told)
 
     def _bound(self, values: Steps) -> None:
         upper, lower, _ = self._bounds[:, : self._row]
@@ -377,11 +379,9 @@ class _Decoding:
             sums, message, other = self._sums[column], messages[entry], others[entry]
             np.subtract(sums[start:], message[:end], out=other[:end])
             np.subtract(sums[:start], message[end:], out=other[end:])
-        self._bound(others)
 
     def _scatter(self, layer: tuple[tuple[int, int], ...], sums: Steps) -> None:
         """Put the new sums of the bits of the checks back in their places."""
-        self._bound(sums)
         for entry, (column, shift) in enumerate(layer):
             start = shift * len(self._open)
             end = self._row - start
