@@ -10,8 +10,9 @@ from medseal.errors import ConfigurationError
 
 FOLDER = Path(__file__).parents[2] / "configs"
 METHODS = {path: tomllib.loads(path.read_text())["method"] for path in FOLDER.glob("*.toml")}
-# The networks of watermark and tamper check are no classifiers and have their own tests.
-OTHERS = {"watermark-cnn", "tamper-reference", "tamper-blind"}
+# The networks of watermark, tamper check and cipher image are no classifiers and have their own
+# tests.
+OTHERS = {"watermark-cnn", "tamper-reference", "tamper-blind", "cipher-analog"}
 CONFIGS = sorted(path for path, method in METHODS.items() if method not in OTHERS)
 GOOD = """
 id = "a"

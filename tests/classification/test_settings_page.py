@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medseal.classification.config import _DERIVED, _SECTIONS, TrainConfig
+from medseal.protection.encryption.cnn import analog_config, analog_plan
 from medseal.protection.tamper.blind import config as blind
 from medseal.protection.tamper.blind import networks as blind_networks
 from medseal.protection.tamper.reference import config as reference
@@ -27,6 +28,10 @@ _OTHERS: dict[str, tuple[type, dict[str, type]]] = {
     blind.METHOD: (
         blind.BlindConfig,
         {"network": blind_networks.NetworkConfig, "train": blind.FitConfig},
+    ),
+    analog_config.METHOD: (
+        analog_config.AnalogConfig,
+        {"network": analog_plan.NetworkConfig, "train": analog_config.FitConfig},
     ),
 }
 HEAD = """# Settings of a training run

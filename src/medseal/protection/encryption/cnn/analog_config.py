@@ -74,7 +74,17 @@ class FitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalogConfig:
-    """A file in configs/ with the method ``cipher-analog``; fields as on the card."""
+    """A file in configs/ with the method ``cipher-analog``.
+
+    Attributes
+    ----------
+    id, version, task, modality, method, limits
+        As on the card.
+    default
+        Whether this network restores the cipher images of its backbone.
+    network, train
+        Tables of the file.
+    """
 
     id: str
     version: str
