@@ -54,8 +54,9 @@ Levels = NDArray[Any]
 
 _HALF = LEVELS // 2
 _ITERATIONS = 40
-# The decoder's sums are bounded: told too much at once, it may settle on a wrong word for good.
-_CONFIDENCES = (0.6, 0.3)
+# Of a word with a few wrong bits that the decoder cannot leave, it often leaves others at another
+# scale.
+_CONFIDENCES = (1.0, 0.6, 0.4)
 _LEAST_SPREAD = 2.0
 _LEAST_ERROR = 0.25
 # Too few pixels to tell random levels from an area without them.
