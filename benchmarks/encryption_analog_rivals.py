@@ -103,7 +103,7 @@ def _total_variation(image: Bytes, channel: Channel, seed: int) -> Bytes:
     # Mixed second differences of smooth parts are noise alone, of twice its deviation.
     mixed = np.diff(np.diff(values, axis=0), axis=1)
     sigma = float(np.median(np.abs(mixed))) / (2 * _MEDIAN_OF_NORMAL)
-    return _whole(denoise_tv_chambolle(values, weight=max(sigma, 0.1)))
+    return _whole(denoise_tv_chambolle(values, weight=max(sigma / 2, 0.1)))
 
 
 def _counter_mode(image: Bytes, channel: Channel, seed: int) -> Bytes:

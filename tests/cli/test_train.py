@@ -167,3 +167,39 @@ def test_a_wrong_configuration_is_one_line(
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert words in done.err
+
+
+RESTORATION = """
+id = "tiny-restoration"
+version = "1"
+task = "cipher-restoration-unet"
+modality = "any"
+method = "cipher-analog"
+limits = "trained on generated images for one step"
+[network]
+width = 4
+[train]
+steps = 1
+batch_size = 1
+patch_side = 32
+bfloat16 = false
+"""
+
+
+def test_a_restoration_is_trained_by_the_same_command(
+    medseal: Callable[..., Any], tmp_path: Path
+) -> None:
+    # By their names the second patient is kept to validate on.
+    lines = ["path,modality,group,split_hint"]
+    for index, group in enumerate(("g0", "g13")):
+        levels = np.clip(texture(80, 72, seed=index) * 255, 0, 255)
+        Image.fromarray(levels.astype(np.uint8)).save(tmp_path / f"{index}.png")
+        lines.append(f"{index}.png,MRI brain,{group},train")
+    (tmp_path / "MANIFEST.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "config.toml").write_text(RESTORATION)
+    command = ("train", tmp_path / "config.toml", "--data", tmp_path, "--output", tmp_path / "out")
+    done = medseal(*command, "--json")
+    assert done.code == 0, done.err
+    [found] = done.json
+    assert found["model"] == str(tmp_path / "out" / "tiny-restoration")
+    assert found["evaluation"]["part"] == "validation"

@@ -17,6 +17,8 @@ def test_channels_follow_one_another(backbone: str) -> None:
             assert aside.pop() == channels
         elif step == "join":
             channels += aside.pop()
+        elif step == "spread":
+            channels //= 4
     assert (channels, aside) == (4, [])
 
 

@@ -43,6 +43,8 @@ class RestorationNetwork(nn.ModuleList):
                 hidden = functional.relu(hidden + aside.pop())
             elif step == "join":
                 hidden = torch.cat([hidden, aside.pop()], dim=1)
+            elif step == "spread":
+                hidden = functional.pixel_shuffle(hidden, 2)
             else:
                 hidden = functional.interpolate(hidden, scale_factor=2.0, mode="nearest")
         return functional.pixel_shuffle(hidden, 2)  # (B, 1, H, W)

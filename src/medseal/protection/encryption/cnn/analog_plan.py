@@ -18,8 +18,8 @@ _BACKBONES = ("unet", "resnet", "autoencoder")
 _MOST_WIDTH, _MOST_DEPTH = 256, 16
 
 # "keep" puts the maps aside; "add" and "join" take back what was put aside last, and add it or put
-# it beside; "double" repeats each place two by two.
-Move = Literal["keep", "add", "join", "double"]
+# it beside; "double" repeats each place two by two; "spread" makes of four channels four places.
+Move = Literal["keep", "add", "join", "double", "spread"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class NetworkConfig:
     width
         Channels at half the sides of the image.
     depth
-        Residual blocks of the resnet; the others have two halvings more.
+        Residual blocks of the resnet; the unet halves the sides twice more, the autoencoder once.
 
     Raises
     ------
@@ -117,19 +117,14 @@ def _resnet(width: int, depth: int) -> list[Step]:
 
 
 def _autoencoder(width: int) -> list[Step]:
-    middle, deep = 3 * width // 2, 2 * width
+    deep = 2 * width
     return [
         Convolution(inputs=_FOLDED * MAPS, outputs=width),
-        Convolution(inputs=width, outputs=middle, stride=2),
-        Convolution(inputs=middle, outputs=middle),
-        Convolution(inputs=middle, outputs=deep, stride=2),
+        Convolution(inputs=width, outputs=deep, stride=2),
         Convolution(inputs=deep, outputs=deep),
         Convolution(inputs=deep, outputs=deep),
-        "double",
-        Convolution(inputs=deep, outputs=middle),
-        Convolution(inputs=middle, outputs=middle),
-        "double",
-        Convolution(inputs=middle, outputs=width),
+        Convolution(inputs=deep, outputs=_FOLDED * width),
+        "spread",
         Convolution(inputs=width, outputs=width),
         _last(width),
     ]

@@ -94,6 +94,8 @@ def _model(steps: list[Step], tensors: Tensors) -> Any:
             node = operations.relu(operations.add(node, aside.pop()))
         elif step == "join":
             node = operations.concat([node, aside.pop()], 1)
+        elif step == "spread":
+            node = operations.depth_to_space(node, "depth_first", 2)
         else:
             node = _doubled(node)
     return openvino.Model([operations.depth_to_space(node, "depth_first", 2)], [maps])
