@@ -1,6 +1,11 @@
+from pathlib import Path
+
 import pytest
 
+from medseal.protection.encryption.cnn import analog_layout
 from medseal.protection.encryption.cnn.analog_layout import BITS_A_CELL, layout_of
+
+SPEC = Path(__file__).parents[4] / "docs" / "spec"
 
 
 @pytest.mark.parametrize("cells", [640, 4095, 4096, 50_176, 5_000_000])
@@ -39,3 +44,15 @@ def test_neighbours_of_one_area_are_spread_over_both_parts() -> None:
     assert layout.base is not None
     corner = layout.residual_cells()[:2000]
     assert (corner < layout.base.cells).mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_the_page_states_the_division_of_the_cells() -> None:
+    page = " ".join((SPEC / "cipher-analog.md").read_text().split())
+    assert f"| below {analog_layout._LEAST_CELLS} | none | none |" in page
+    assert f"| from {analog_layout._LEAST_CELLS_WITH_BASE} on |" in page
+    assert f"floor({analog_layout._BASE_SHARE} N) cells" in page
+    assert f"floor({analog_layout._GOLDEN} N)" in page
+    assert f"codeword of rate {analog_layout._BASE_RATE} sent twice" in page
+    assert analog_layout._BASE_TIMES == 2
+    assert f"the detail one of rate {analog_layout._DETAIL_RATE}." in page
+    assert analog_layout._DETAIL_TIMES == 1
