@@ -226,3 +226,19 @@ def test_the_digital_form_is_exact_through_lossy_dicom(
     assert ruined.code == 1
     assert is_one_line(ruined.err)
     assert not Path("never.dcm").exists()
+
+
+def test_the_analog_form_comes_back_nearly_and_says_so(
+    medseal: Run, key: tuple[str, str], ct_file: Path
+) -> None:
+    encrypt = ("cipher", "encrypt", ct_file, "--form", "analog", "--output", "c.dcm", *key)
+    [line] = medseal(*encrypt, "--json").json
+    assert (line["form"], line["rows"], line["columns"]) == ("analog", 128, 128)
+    as_jpeg_dicom("c.dcm", "lossy.dcm", 90)
+    finished = medseal("cipher", "decrypt", "lossy.dcm", "--output", "b.dcm", *key, "--json")
+    assert finished.json[0]["exact"] is False
+    assert finished.json[0]["note"] == NO_CLAIM
+    assert "do not diagnose" in finished.err
+    plain, back = read(ct_file).stored_values, read("b.dcm").stored_values
+    error = np.sqrt(np.mean((plain.astype(float) - back) ** 2))
+    assert 0 < error < 0.05 * np.ptp(plain)

@@ -61,7 +61,7 @@ def test_an_unknown_form_and_an_unknown_suffix() -> None:
 
 def test_another_attachment_is_no_header() -> None:
     data = encode(grey(32, 32), "png", attachment=b"side information of a release")
-    with pytest.raises(CipherHeaderError, match="no header of a cipher image"):
+    with pytest.raises(CipherHeaderError, match="c: this is no header of a cipher image"):
         cipher_image_in(data, name="c")
 
 

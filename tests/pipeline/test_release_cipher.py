@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 
 from medseal.errors import (
     CipherIntegrityError,
@@ -121,6 +125,34 @@ def test_a_png_release_for_the_workspace_itself(made: Made, tmp_path: Path) -> N
     # The package of one release does not open another one.
     with pytest.raises(CipherIntegrityError, match=r"copy\.dcm"):
         open_cipher_release(made.file, other.package, made.workspace.identity, output)
+
+
+@pytest.mark.parametrize(
+    ("form", "verdict"), [("digital", Verdict.AUTHENTIC), ("analog", Verdict.PROCESSED)]
+)
+def test_a_release_through_a_lossy_archive(
+    made: Made, tmp_path: Path, form: str, verdict: Verdict
+) -> None:
+    request = ReleaseRequest(image_id=made.image_id, to="eve", cipher=form)
+    other = release(made.workspace, request, tmp_path / "copy.dcm")
+    assert other.package is not None
+    dataset = pydicom.dcmread(other.file)
+    stream = BytesIO()
+    Image.fromarray(dataset.pixel_array).save(stream, "JPEG", quality=90)
+    dataset.remove_private_tags()
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    dataset["PixelData"].is_undefined_length = True
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.save_as(tmp_path / "lossy.dcm")
+    output = tmp_path / "release.dcm"
+    opened = open_cipher_release(
+        tmp_path / "lossy.dcm", other.package, made.workspace.identity, output
+    )
+    assert opened.is_exact is (form == "digital")
+    report = verify(output, workspace=made.workspace)
+    assert report.verdict is verdict
+    assert report.release_id == other.release_id
 
 
 def test_others_cannot_open_it(made: Made, tmp_path: Path) -> None:

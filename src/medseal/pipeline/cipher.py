@@ -33,6 +33,8 @@ CIPHER_FORMS = FORMS
 CIPHER_BACKBONES = tuple(name for name in BACKBONES if name)
 _DIGITAL, _ANALOG = "digital", "analog"
 _ENCRYPTION = "medseal.protection.encryption"
+# More than a header, so that a file that is none is named as such and not as too large.
+_MAX_HEADER_FILE_BYTES = 16 * MAX_HEADER_BYTES
 
 
 def _ciphers(form: str) -> Any:
@@ -157,7 +159,7 @@ def cipher_image_in(data: bytes, *, name: str, header: CipherHeader | None = Non
                 f"{name}: no header of a cipher image inside; if it was lost on the way, give the "
                 "header file"
             )
-        header = CipherHeader.from_bytes(inside)
+        header = _header(inside, name=name)
     return CipherImage.from_image(image, header)
 
 
@@ -171,4 +173,11 @@ def read_header_file(path: Path) -> CipherHeader:
     InputError
         The file cannot be read.
     """
-    return CipherHeader.from_bytes(read_file(path, limit_bytes=MAX_HEADER_BYTES))
+    return _header(read_file(path, limit_bytes=_MAX_HEADER_FILE_BYTES), name=str(path))
+
+
+def _header(data: bytes, *, name: str) -> CipherHeader:
+    try:
+        return CipherHeader.from_bytes(data)
+    except CipherHeaderError as error:
+        raise CipherHeaderError(f"{name}: {error}") from error

@@ -192,7 +192,10 @@ def header_in(image: MedicalImage, *, name: str) -> CipherHeader:
     padding = value[_LENGTH.size + length :]
     if length > MAX_HEADER_BYTES or padding not in {b"", b"\0"}:
         raise CipherHeaderError(f"{name}: the private block of the cipher image is damaged")
-    return CipherHeader.from_bytes(value[_LENGTH.size : _LENGTH.size + length])
+    try:
+        return CipherHeader.from_bytes(value[_LENGTH.size : _LENGTH.size + length])
+    except CipherHeaderError as error:
+        raise CipherHeaderError(f"{name}: {error}") from error
 
 
 def with_original_attributes(
