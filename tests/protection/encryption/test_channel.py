@@ -19,6 +19,7 @@ from medseal.errors import (
 from medseal.imaging import MedicalImage
 from medseal.protection.encryption import channel
 from medseal.protection.encryption.channel import decode, decode_with_report, encode
+from medseal.protection.encryption.channel_layout import Layout
 from medseal.protection.encryption.cipher_image import CipherHeader, CipherImage
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -210,7 +211,7 @@ def test_a_forged_message_is_refused() -> None:
     """Levels of another sealed message, laid out with the right key's order but another seal."""
     image = picture()
     cipher = encode(image, KEY)
-    layout = channel._Layout.from_header(cipher.header)
+    layout = Layout.from_header(cipher.header)
     message = np.random.default_rng(6).bytes(layout.sealed_bytes)
     forged = channel._travelling(message, layout, KEY, cipher.header.nonce)
     with pytest.raises(CipherIntegrityError, match="other bytes than the sealed"):

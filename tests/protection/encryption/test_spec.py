@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from medseal.protection.encryption import Recipient, cipher_header, header, keystore
+from medseal.protection.encryption import (
+    Recipient,
+    channel_layout,
+    cipher_header,
+    header,
+    keystore,
+    ldpc,
+)
 from medseal.protection.encryption.cnn import integer
 from medseal.protection.encryption.cnn.backbones import NETWORKS
 
@@ -66,3 +73,22 @@ def test_the_page_of_the_cipher_image_states_rounds_and_bounds() -> None:
     widest = max(inputs for kind in NETWORKS.values() for inputs, _ in kind.sizes.values())
     assert f"the largest column has {widest} weights" in text
     assert widest * 64 * 255 + 2 * 2**16 < 2**23
+
+
+def test_the_page_of_the_digital_form_states_parameters_and_codes() -> None:
+    text = (SPEC / "cipher-digital.md").read_text(encoding="utf-8")
+    table = text.split("## Parameters")[1].split("A reader")[0]
+    sizes = [int(size) for size in re.findall(r"^\| `[a-z_]+` \| (\d+) \|", table, re.MULTILINE)]
+    assert sum(sizes) == channel_layout._PARAMETERS.size
+    rows = re.findall(r"^\| (\d+/\d+) \| (\d+) \| ([\d x,]+) \|$", text, re.MULTILINE)
+    stated = {}
+    for rate, count, columns in rows:
+        degrees: list[int] = []
+        for part in columns.split(", "):
+            degree, _, times = part.partition(" x ")
+            degrees += [int(degree)] * int(times or 1)
+        stated[rate] = (int(count), tuple(degrees))
+    assert list(stated.items()) == list(ldpc._DESIGNS.items())
+    assert f"K / ({ldpc._MAX_LIFTING} k)" in text
+    assert f"Z = max({ldpc._MIN_LIFTING}, " in text
+    assert f"`{ldpc._SEED}/` rate" in text

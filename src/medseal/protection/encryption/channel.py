@@ -6,9 +6,7 @@ security claim rests on a learned method: confidentiality and integrity come fro
 package around it, and here from AES-256-GCM as well.
 """
 
-import math
 import secrets
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +17,6 @@ from numpy.typing import NDArray
 
 from medseal.errors import (
     CipherChannelError,
-    CipherHeaderError,
     CipherIntegrityError,
     ConfigurationError,
     ImageMismatchError,
@@ -29,7 +26,8 @@ from medseal.imaging import MedicalImage
 from medseal.imaging.image import frozen
 from medseal.imaging.limits import MAX_PIXELS_PER_FRAME
 from medseal.protection.encryption.channel_codestream import pack, unpack
-from medseal.protection.encryption.channel_levels import LEVEL_BITS, Reading, levels_of, read_levels
+from medseal.protection.encryption.channel_layout import FORM, TAG_BYTES, Layout, chosen_layout
+from medseal.protection.encryption.channel_levels import Reading, levels_of, read_levels
 from medseal.protection.encryption.cipher_image import (
     NO_CLAIM,
     CipherHeader,
@@ -37,7 +35,7 @@ from medseal.protection.encryption.cipher_image import (
     plain_tag_of,
 )
 from medseal.protection.encryption.keystream import NONCE_BYTES, Stream, check_key, subkey
-from medseal.protection.encryption.ldpc import RATES, Code
+from medseal.protection.encryption.ldpc import Code
 
 __all__ = [
     "FORM",
@@ -50,37 +48,11 @@ __all__ = [
     "encode",
 ]
 
-FORM = "digital"
 MIN_QUALITY, MAX_QUALITY = 30, 95
-_VERSION = 1
-# Version, quality, bits of a level, code rate, sealed bytes, rows and columns of the cipher image.
-_PARAMETERS = struct.Struct(">BBBBIII")
-_TAG_BYTES = 16
 # The sub-key serves one message, so that its nonce may be zero.
 _SEAL_NONCE = bytes(12)
 _BITS_A_BYTE = 8
 _MAX_BITS = 16
-_BLOCK = 8
-
-# Bits of a level, code rate, and the least quality to take it for; the strongest first. At equal
-# density four levels bear a worse JPEG than eight, and take less time.
-_FORMATS: tuple[tuple[int, str, int], ...] = (
-    (1, "1/2", 0),
-    (1, "2/3", 0),
-    (1, "5/6", 0),
-    (2, "1/2", 0),
-    (2, "3/5", 0),
-    (2, "2/3", 0),
-    (2, "3/4", 45),
-    (2, "5/6", 50),
-    (2, "9/10", 55),
-    (3, "2/3", 65),
-    (3, "3/4", 70),
-    (3, "5/6", 80),
-    (3, "9/10", 85),
-)
-# Values of the cipher image for each of the plain one that error correction may fill, by quality.
-_ROOM = ((30, 3.8), (50, 2.9), (70, 2.15), (95, 1.5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,100 +84,7 @@ class ChannelReport:
     is_exact: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
-    """How the sealed bytes lie in the pixels; travels in the header's parameters."""
-
-    quality: int
-    bits: int
-    rate: str
-    sealed_bytes: int
-    rows: int
-    columns: int
-
-    def to_bytes(self) -> bytes:
-        return _PARAMETERS.pack(
-            _VERSION,
-            self.quality,
-            self.bits,
-            RATES.index(self.rate),
-            self.sealed_bytes,
-            self.rows,
-            self.columns,
-        )
-
-    @classmethod
-    def from_header(cls, header: CipherHeader) -> "_Layout":
-        if header.form != FORM or len(header.parameters) != _PARAMETERS.size:
-            raise CipherHeaderError(f"this cipher image is not of the {FORM} form")
-        version, quality, bits, rate, sealed_bytes, rows, columns = _PARAMETERS.unpack(
-            header.parameters
-        )
-        if version != _VERSION or bits not in LEVEL_BITS or rate >= len(RATES):
-            raise CipherHeaderError("the digital form has another version; update medseal")
-        layout = cls(
-            quality=quality,
-            bits=bits,
-            rate=RATES[rate],
-            sealed_bytes=sealed_bytes,
-            rows=rows,
-            columns=columns,
-        )
-        if sealed_bytes <= _TAG_BYTES or not layout.level_count <= rows * columns:
-            raise CipherHeaderError("the header states a cipher image without room for its bytes")
-        return layout
-
-    @property
-    def code(self) -> Code:
-        return Code.of(self.rate, _BITS_A_BYTE * self.sealed_bytes)
-
-    @property
-    def level_count(self) -> int:
-        """Values that carry bits; the others are random."""
-        return -(-self.code.coded_bits // self.bits)
-
-
-def _room(quality: int) -> float:
-    qualities, rooms = zip(*_ROOM, strict=True)
-    return float(np.interp(quality, qualities, rooms))
-
-
-def _layout(image: MedicalImage, quality: int, sealed_bytes: int) -> _Layout:
-    """Return the strongest format that has room; where none has, the densest that endures.
-
-    Room is first sought in the places of the image, then in its values: a colour image has three
-    for each place.
-    """
-    places = image.frames * image.rows * image.columns
-    enduring = [(bits, rate) for bits, rate, lowest in _FORMATS if lowest <= quality]
-    counts = [
-        -(-Code.of(rate, _BITS_A_BYTE * sealed_bytes).coded_bits // bits) for bits, rate in enduring
-    ]
-    for values in (places, places * image.samples):
-        fits = [place for place, count in enumerate(counts) if count <= _room(quality) * values]
-        if fits:
-            break
-    place = fits[0] if fits else counts.index(min(counts))
-    bits, rate = enduring[place]
-    # Whole blocks of a JPEG, in about the proportions of the image.
-    proportion = min(max(image.columns / (image.rows * image.frames), 1 / 4), 4.0)
-    columns = _whole_blocks(math.sqrt(counts[place] * proportion))
-    rows = _whole_blocks(counts[place] / columns)
-    return _Layout(
-        quality=quality,
-        bits=bits,
-        rate=rate,
-        sealed_bytes=sealed_bytes,
-        rows=rows,
-        columns=columns,
-    )
-
-
-def _whole_blocks(side: float) -> int:
-    return _BLOCK * math.ceil(side / _BLOCK)
-
-
-def _order(key: bytes, nonce: bytes, layout: _Layout) -> NDArray[np.int64]:
+def _order(key: bytes, nonce: bytes, layout: Layout) -> NDArray[np.int64]:
     """Return the flat places of the levels: a keyed order, so that a crop hits all blocks alike.
 
     Sorted by 16 bits with ties in place, which NumPy does in one pass: nothing secret depends on
@@ -256,7 +135,7 @@ def encode(image: MedicalImage, key: bytes, *, quality: int = 70) -> CipherImage
         )
     nonce = secrets.token_bytes(NONCE_BYTES)
     plain = pack(values)
-    layout = _layout(image, quality, len(plain) + _TAG_BYTES)
+    layout = chosen_layout(image, quality, len(plain) + TAG_BYTES)
     if layout.rows * layout.columns > MAX_PIXELS_PER_FRAME:
         raise UnsupportedImageError(
             "the cipher image of this image has too many values; encode its frames one by one"
@@ -280,7 +159,7 @@ def encode(image: MedicalImage, key: bytes, *, quality: int = 70) -> CipherImage
     return CipherImage(stored_values=_travelling(sealed, layout, key, nonce), header=header)
 
 
-def _travelling(sealed: bytes, layout: _Layout, key: bytes, nonce: bytes) -> NDArray[np.uint8]:
+def _travelling(sealed: bytes, layout: Layout, key: bytes, nonce: bytes) -> NDArray[np.uint8]:
     """Return the values that travel: (1, rows, columns, 1)."""
     coded = layout.code.encode(np.unpackbits(np.frombuffer(sealed, np.uint8)))
     padded = np.zeros(layout.level_count * layout.bits, np.uint8)
@@ -293,7 +172,7 @@ def _travelling(sealed: bytes, layout: _Layout, key: bytes, nonce: bytes) -> NDA
     return values.reshape(1, layout.rows, layout.columns, 1)
 
 
-def _received(cipher_image: CipherImage, layout: _Layout) -> NDArray[np.uint8]:
+def _received(cipher_image: CipherImage, layout: Layout) -> NDArray[np.uint8]:
     """Return the values that came back: (rows, columns); three equal colours are one grey."""
     values = cipher_image.stored_values
     if values.shape[:3] != (1, layout.rows, layout.columns) or values.dtype != np.uint8:
@@ -342,7 +221,7 @@ def decode_with_report(cipher_image: CipherImage, key: bytes) -> tuple[MedicalIm
     """Return the image, and what the channel did; parameters and errors as for `decode`."""
     header = cipher_image.header
     header.check_tag(key)
-    layout = _Layout.from_header(header)
+    layout = Layout.from_header(header)
     received = _received(cipher_image, layout)
     reading = read_levels(received, _order(key, header.nonce, layout), layout.bits)
     code = layout.code
