@@ -118,8 +118,8 @@ def _room(quality: int) -> float:
 def chosen_layout(image: MedicalImage, quality: int, sealed_bytes: int) -> Layout:
     """Return the strongest format that has room; where none has, the densest that endures.
 
-    Room is first sought in the places of the image, then in its values: a colour image has three
-    for each place.
+    Room is first sought in the places of the image, then in twice as many, up to its values: a
+    colour image has three for each place.
     """
     places = image.frames * image.rows * image.columns
     enduring = [(bits, rate) for bits, rate, lowest in _FORMATS if lowest <= quality]
@@ -128,7 +128,7 @@ def chosen_layout(image: MedicalImage, quality: int, sealed_bytes: int) -> Layou
         for bits, rate in enduring
     ]
     sizes = [rows * columns for rows, columns in sides]
-    for values in (places, places * image.samples):
+    for values in range(places, places * image.samples + 1, places):
         fits = [place for place, size in enumerate(sizes) if size <= _room(quality) * values]
         if fits:
             break
