@@ -30,7 +30,7 @@ _MOST_EVIDENCE = 2.5
 _MOST_LOG_ODDS = 30.0
 _ROUNDS = 2
 # A residual is louder in some parts of an image than in others.
-_TAIL_SHARE, _TAIL_SPREAD = 0.2, 14.0
+_TAILS = ((0.2, 14.0), (0.04, 35.0))
 _LEAST_COUNT = 40
 _LIKELY = 0.5
 _LOUD_SPREAD = 34.0
@@ -103,13 +103,12 @@ def _offsets(frame: NDArray[np.uint8], content: Floats, weight: Floats, period: 
 def _density(distance: Floats, spread: float, period: int) -> Floats:
     """Return the density of wrapped noise: normal, with the heavier tails of a residual."""
     total = np.zeros_like(distance)
-    wide = float(np.hypot(spread, _TAIL_SPREAD))
+    parts = [(1 - sum(share for share, _ in _TAILS), spread)]
+    parts += [(share, float(np.hypot(spread, tail))) for share, tail in _TAILS]
     for turn in (-1, 0, 1):
         square = np.square(distance + np.float32(turn * period))
-        total += np.float32((1 - _TAIL_SHARE) / spread) * np.exp(
-            square * np.float32(-0.5 / spread**2)
-        )
-        total += np.float32(_TAIL_SHARE / wide) * np.exp(square * np.float32(-0.5 / wide**2))
+        for share, wide in parts:
+            total += np.float32(share / wide) * np.exp(square * np.float32(-0.5 / wide**2))
     return np.asarray(total / np.float32(np.sqrt(2 * np.pi)), np.float32)
 
 
