@@ -19,7 +19,15 @@ from benchmarks.encryption_subjects import Subject
 from medseal.metrics.tails import binomial_tail
 from medseal.protection.encryption.baselines import Bytes
 
-__all__ = ["QUESTIONS", "Questions", "cnn_accuracy", "distinguish", "feature_accuracy", "features"]
+__all__ = [
+    "NOISE",
+    "QUESTIONS",
+    "Questions",
+    "cnn_accuracy",
+    "distinguish",
+    "feature_accuracy",
+    "features",
+]
 
 _LAGS = (1, 2, 3, 4, 8, 16, 32, 33)
 _BLOCKS = (4, 16)
@@ -57,6 +65,15 @@ QUESTIONS = (
     Questions(
         name="the same picture twice or two pictures",
         makes=lambda pictures: ((pictures[0], pictures[0]), (pictures[0], pictures[1])),
+    ),
+)
+
+# Neither image compresses, so a form that compresses before it seals gives both one size.
+NOISE = Questions(
+    name="one noise or another",
+    makes=lambda pictures: tuple(  # type: ignore[arg-type,return-value]
+        (np.random.default_rng(seed).integers(0, 256, pictures[0].shape, dtype=np.uint8),)
+        for seed in (1, 2)
     ),
 )
 
@@ -182,6 +199,9 @@ def distinguish(
 ) -> dict[str, Any]:
     """Return accuracy and p-value of both classifiers for every question.
 
+    A cipher that compresses first is asked about images of one compressed size alone: that its
+    size tells the content is a finding of its own.
+
     Parameters
     ----------
     subject
@@ -194,7 +214,7 @@ def distinguish(
         Of keys, nonces and order.
     """
     found: dict[str, Any] = {}
-    for question in QUESTIONS:
+    for question in (NOISE,) if subject.compresses else (*QUESTIONS, NOISE):
         seen, labels = answers(subject, question, pictures, trials, generator)
         tested = len(labels) - len(labels) // 2
         for judge, right in (

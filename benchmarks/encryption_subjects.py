@@ -76,6 +76,9 @@ class Subject:
     claims_diffusion
         Whether one changed value shall change all values under the same key and nonce. Ciphers
         that XOR a key stream do not and need not.
+    compresses
+        Whether it compresses before it seals and spreads the result over few grey levels: then
+        the size, and what fills it, follow the content, and the histogram is not flat.
     keys
         Those there are, where a key costs a training; empty where any 32 bytes are one.
     """
@@ -85,6 +88,7 @@ class Subject:
     kind: str
     repeats_nonce: bool = False
     claims_diffusion: bool = False
+    compresses: bool = False
     keys: tuple[bytes, ...] = ()
 
     def key(self, generator: np.random.Generator) -> bytes:
@@ -264,7 +268,7 @@ def _product() -> Iterator[Subject]:
             yield Subject(name=analog.name, cipher=analog, kind=PRODUCT)
     if importlib.util.find_spec(f"{_ENCRYPTION}.channel"):
         digital = ProductCipher(form="digital")
-        yield Subject(name=digital.name, cipher=digital, kind=PRODUCT)
+        yield Subject(name=digital.name, cipher=digital, kind=PRODUCT, compresses=True)
 
 
 def subjects(pairs: Sequence[Pair] = ()) -> tuple[Subject, ...]:

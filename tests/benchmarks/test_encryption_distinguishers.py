@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def test_features_see_equal_blocks_and_equal_values() -> None:
 @pytest.mark.parametrize("name", ["AES-ECB", "AES-CTR, nonce repeated", "fixed permutation"])
 def test_known_bad_ciphers_are_told_apart(name: str) -> None:
     found = distinguish(named(name), pictures(3, 32), trials=60, generator=np.random.default_rng(3))
-    assert len(found) == 6
+    assert len(found) == 8
     assert min(row["p_value"] for row in found.values()) < 1e-6
 
 
@@ -51,3 +53,9 @@ def test_aes_ctr_is_not() -> None:
     )
     assert min(row["p_value"] for row in found.values()) > 1e-6
     assert all(row["tested"] == 30 for row in found.values())
+
+
+def test_a_form_that_compresses_is_asked_about_images_of_one_size_alone() -> None:
+    subject = replace(named("AES-GCM"), compresses=True)
+    found = distinguish(subject, pictures(3, 32), trials=40, generator=np.random.default_rng(5))
+    assert set(found) == {"one noise or another, features", "one noise or another, cnn"}
