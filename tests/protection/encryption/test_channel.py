@@ -215,7 +215,7 @@ def test_a_forged_message_is_refused() -> None:
     message = np.random.default_rng(6).bytes(layout.sealed_bytes)
     forged = channel._travelling(message, layout, KEY, cipher.header.nonce)
     with pytest.raises(CipherIntegrityError, match="other bytes than the sealed"):
-        decode(cipher.with_values(forged), KEY)
+        decode(cipher.with_values(forged[None, :, :, None]), KEY)
 
 
 def test_an_exchanged_header_is_refused() -> None:

@@ -77,7 +77,7 @@ def test_the_page_of_the_cipher_image_states_rounds_and_bounds() -> None:
 
 def test_the_page_of_the_digital_form_states_parameters_and_codes() -> None:
     text = (SPEC / "cipher-digital.md").read_text(encoding="utf-8")
-    table = text.split("## Parameters")[1].split("A reader")[0]
+    table = text.split("## Parameters")[1].split("A reader MUST")[0]
     sizes = [int(size) for size in re.findall(r"^\| `[a-z_]+` \| (\d+) \|", table, re.MULTILINE)]
     assert sum(sizes) == channel_layout._PARAMETERS.size
     rows = re.findall(r"^\| (\d+/\d+) \| (\d+) \| ([\d x,]+) \|$", text, re.MULTILINE)

@@ -4,6 +4,7 @@ No security claim rests on a learned method: confidentiality and integrity come 
 package around it.
 """
 
+import dataclasses
 import math
 import struct
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from medseal.errors import CipherHeaderError
 from medseal.imaging import MedicalImage
+from medseal.protection.encryption.channel_hybrid import Below
 from medseal.protection.encryption.channel_levels import LEVEL_BITS
 from medseal.protection.encryption.cipher_image import CipherHeader
 from medseal.protection.encryption.ldpc import RATES, Code
@@ -21,7 +23,8 @@ __all__ = ["FORM", "TAG_BYTES", "Layout", "chosen_layout"]
 
 FORM = "digital"
 TAG_BYTES = 16
-_VERSION = 1
+# The second has an analog part below.
+_VERSION, _HYBRID_VERSION = 1, 2
 # Version, quality, bits of a level, code rate, sealed bytes, rows and columns of the cipher image.
 _PARAMETERS = struct.Struct(">BBBBIII")
 _BITS_A_BYTE = 8
@@ -58,11 +61,12 @@ class Layout:
     sealed_bytes: int
     rows: int
     columns: int
+    below: Below | None = None
 
     def to_bytes(self) -> bytes:
         """Return the parameters of the header."""
-        return _PARAMETERS.pack(
-            _VERSION,
+        own = _PARAMETERS.pack(
+            _VERSION if self.below is None else _HYBRID_VERSION,
             self.quality,
             self.bits,
             RATES.index(self.rate),
@@ -70,6 +74,18 @@ class Layout:
             self.rows,
             self.columns,
         )
+        return own if self.below is None else own + self.below.to_bytes()
+
+    def above(self, below: Below) -> Self:
+        """Return the layout of the same bytes with an analog part below it, and as wide."""
+        columns = below.sides[1]
+        rows = _BLOCK * _whole(self.level_count, columns // _BLOCK)
+        return dataclasses.replace(self, rows=rows, columns=columns, below=below)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Rows and columns of the whole cipher image."""
+        return self.rows + (0 if self.below is None else self.below.sides[0]), self.columns
 
     @classmethod
     def from_header(cls, header: CipherHeader) -> Self:
@@ -80,12 +96,17 @@ class Layout:
         CipherHeaderError
             Another form or version, or no room for the bytes.
         """
-        if header.form != FORM or len(header.parameters) != _PARAMETERS.size:
+        if header.form != FORM or len(header.parameters) < _PARAMETERS.size:
             raise CipherHeaderError(f"this cipher image is not of the {FORM} form")
-        version, quality, bits, rate, sealed_bytes, rows, columns = _PARAMETERS.unpack(
+        version, quality, bits, rate, sealed_bytes, rows, columns = _PARAMETERS.unpack_from(
             header.parameters
         )
-        if version != _VERSION or bits not in LEVEL_BITS or rate >= len(RATES):
+        rest = header.parameters[_PARAMETERS.size :]
+        if (
+            version != (_HYBRID_VERSION if rest else _VERSION)
+            or bits not in LEVEL_BITS
+            or rate >= len(RATES)
+        ):
             raise CipherHeaderError("the digital form has another version; update medseal")
         layout = cls(
             quality=quality,
@@ -94,9 +115,12 @@ class Layout:
             sealed_bytes=sealed_bytes,
             rows=rows,
             columns=columns,
+            below=Below.from_bytes(rest) if rest else None,
         )
         if sealed_bytes <= TAG_BYTES or not layout.level_count <= rows * columns:
             raise CipherHeaderError("the header states a cipher image without room for its bytes")
+        if layout.below is not None and layout.below.sides[1] != columns:
+            raise CipherHeaderError("the two parts of this cipher image differ in width")
         return layout
 
     @property
