@@ -37,7 +37,7 @@ from medseal.protection.encryption.cnn.analog import decrypt_with_report, encryp
 NAME = "encryption_analog"
 IMAGES, QUICK_IMAGES = 48, 2
 EXACT_DB = 100.0
-_MOST_SIDE, _LEAST_SIDE = 384, 64
+_MOST_SIDE, _LEAST_SIDE = 512, 64
 _TOLD_EVERY = 20
 _LINEAR = "linear"
 OURS = (*BACKBONES, _LINEAR)

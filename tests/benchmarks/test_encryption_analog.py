@@ -59,7 +59,7 @@ def test_an_interrupted_run_goes_on_and_all_is_summed_up(tmp_path: Path, capsys)
 
 
 def test_refused_images_are_counted_and_in_no_mean() -> None:
-    row = {"side": 384, "channel": "JPEG 30", "decoder": "unet", "modality": "CT chest"}
+    row = {"side": 512, "channel": "JPEG 30", "decoder": "unet", "modality": "CT chest"}
     read = {**row, "group": "a", "layer": "base", "psnr_db": 30.0, "ssim": 0.9}
     found = summaries([read, {**row, "group": "b", "layer": "refused"}])
     part = found["decoders"]["JPEG 30"]["unet"]

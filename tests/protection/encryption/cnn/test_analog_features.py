@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -30,12 +32,27 @@ def test_nothing_that_was_lost_is_taken() -> None:
 
 
 def test_half_of_it_is_taken_where_noise_is_as_loud() -> None:
-    half = damaged(noise=0.01)
-    assert gate(half) == pytest.approx(0.5)
+    loud = dataclasses.replace(damaged(), noise=0.01 / np.sqrt(2))
+    assert gate(loud).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_where_the_image_is_flat_what_is_heard_is_noise() -> None:
+    rng = np.random.default_rng(2)
+    detail = np.zeros((64, 64), np.float32)
+    detail[:, 32:] = rng.normal(0, 0.03, (64, 32))
+    residual = detail + rng.normal(0, 0.01, detail.shape).astype(np.float32)
+    shown = dataclasses.replace(
+        damaged(),
+        picture=np.zeros_like(detail),
+        residual=residual,
+        weight=np.ones_like(detail),
+    )
+    assert gate(shown)[:, :28].mean() > 0.8
+    assert gate(shown)[:, 36:].mean() < 0.2
 
 
 def test_no_error_needs_no_residual() -> None:
-    none = damaged(error=0.0, noise=0.0)
+    none = dataclasses.replace(damaged(error=0.0, noise=0.0), residual=np.zeros((20, 16), "f4"))
     assert np.array_equal(estimate(none), none.picture)
     assert np.isfinite(features(none)).all()
 

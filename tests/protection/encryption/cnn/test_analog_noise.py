@@ -3,6 +3,7 @@ import pytest
 
 from medseal.protection.encryption.cnn.analog_noise import (
     blank_areas,
+    kept_of,
     loud_channel,
     point_densities,
     read_channel,
@@ -95,3 +96,26 @@ def test_the_loud_channel_loses_flat_areas_only() -> None:
     channel = loud_channel(frame)
     assert channel.lost[5:40].min() > 0.9
     assert channel.lost[60:].max() < 0.1
+
+
+def test_large_shifts_are_kept_where_their_neighbours_are_large() -> None:
+    rng = np.random.default_rng(5)
+    shift = np.zeros(SHAPE, np.float32)
+    shift[:, 80:] = rng.laplace(0, 25, (160, 80))
+    hit = rng.random(SHAPE) < 0.05
+    heard = np.where(hit, rng.uniform(-128, 128, SHAPE), shift).astype(np.float32)
+    lost = np.full(SHAPE, 0.05, np.float32)
+    first = np.where(np.abs(heard) < 30, 0.95, 0.1).astype(np.float32)
+    kept = kept_of(heard, first, lost)
+    large = ~hit & (np.abs(shift) > 40)
+    assert kept[large].mean() > 0.6
+    assert kept[large].mean() > first[large].mean() + 0.4
+    alone = hit & (np.abs(heard) > 30)
+    alone[:, 70:] = False
+    assert kept[alone].mean() < 0.2
+
+
+def test_less_than_a_level_is_no_tone_curve() -> None:
+    frame, mask, points = sent()
+    channel = read_channel(frame, content(frame, mask + points), period=256, known=EVERYWHERE)
+    assert not channel.offsets[5:250].any()

@@ -14,7 +14,8 @@ __all__ = ["Damaged", "estimate", "features", "gate"]
 
 Floats = NDArray[np.float32]
 
-_SMALL_WINDOW = (5, 5)
+_SMALL_WINDOW, _LARGE_WINDOW = (5, 5), (7, 7)
+_LEAST = np.float32(1e-3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,10 +44,22 @@ class Damaged:
 
 
 def _trust(damaged: Damaged) -> Floats:
-    """Return the weight that the best linear estimate gives to what is heard: 0 to 1."""
-    square = damaged.error**2
-    share = square / max(square + damaged.noise**2, 1e-30)
-    return np.asarray(damaged.weight * np.float32(share), np.float32)
+    """Return the weight that the best linear estimate gives to what is heard: 0 to 1.
+
+    The loudness of the residual is judged in the neighbourhood: where an image is flat, what is
+    heard is noise.
+    """
+
+    def mean(values: Floats) -> Floats:
+        shown = cv2.blur(values, _LARGE_WINDOW, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(shown, np.float32)
+
+    # In units of the picture's own error.
+    scale = np.float32(1 / max(damaged.error, 1e-6))
+    heard = damaged.weight * np.square(damaged.residual * scale)
+    noise = np.float32(damaged.noise * scale) ** 2
+    loud = np.maximum(mean(heard) / (mean(damaged.weight) + _LEAST) - noise, 0) + _LEAST
+    return np.asarray(damaged.weight * loud / (loud + noise), np.float32)
 
 
 def gate(damaged: Damaged) -> Floats:
@@ -55,7 +68,7 @@ def gate(damaged: Damaged) -> Floats:
 
 
 def estimate(damaged: Damaged) -> Floats:
-    """Return the best linear estimate of each value by itself: (rows, columns), 0 to 1."""
+    """Return the best linear estimate of each value: (rows, columns), 0 to 1."""
     return damaged.picture + _trust(damaged) * damaged.residual
 
 

@@ -26,6 +26,7 @@ from medseal.protection.encryption.cnn.analog_layout import Layout, Part, layout
 from medseal.protection.encryption.cnn.analog_noise import (
     Channel,
     blank_areas,
+    kept_of,
     loud_channel,
     point_densities,
     read_channel,
@@ -345,17 +346,24 @@ def _opened_whole(reading: _Reading, shape: Shape, base: bytes, detail: Detail) 
         )
     channel = reading.channel()
     distance = reading.plane(raw).astype(np.float32) - channel.offsets[reading.frame]
-    result = heard(distance, channel.kept, power)
     places = reading.keys.carrier.places[cells]
+
+    def in_image(plane: Floats) -> Floats:
+        return plane.reshape(-1)[places].reshape(shape.stacked)
+
+    weight = kept_of(in_image(distance), in_image(channel.kept), in_image(channel.lost))
+    kept = np.empty(weight.size, np.float32)
+    kept[places] = weight.reshape(-1)
+    result = heard(distance, kept.reshape(distance.shape), power)
     return Opened(
         layer="detail",
         picture=np.asarray(coarse, np.float32),
         error=float(np.sqrt(power)) / gain,
-        residual=(result.shift.reshape(-1)[places] / np.float32(gain)).reshape(shape.stacked),
-        weight=channel.kept.reshape(-1)[places].reshape(shape.stacked),
+        residual=in_image(result.shift) / np.float32(gain),
+        weight=weight,
         noise=result.noise / gain,
         channel_noise=result.noise,
-        lost_share=float(1 - channel.kept.mean()),
+        lost_share=float(1 - weight.mean()),
     )
 
 

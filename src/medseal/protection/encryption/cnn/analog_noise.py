@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medseal.protection.encryption.cnn.analog_carrier import LEVELS, POINT_DISTANCE
 
-__all__ = ["Channel", "blank_areas", "loud_channel", "point_densities", "read_channel"]
+__all__ = ["Channel", "blank_areas", "kept_of", "loud_channel", "point_densities", "read_channel"]
 
 Floats = NDArray[np.float32]
 
@@ -26,11 +26,13 @@ _WINDOW = 9
 _LEAST_DEVIATION = 42.0
 _AREA_WINDOW = 13
 _AREA_LOG_ODDS = 2.0
-_MOST_EVIDENCE = 2.5
+_MOST_EVIDENCE = 4.0
 _MOST_LOG_ODDS = 30.0
 _ROUNDS = 2
 # A residual is louder in some parts of an image than in others.
-_TAILS = ((0.2, 14.0), (0.04, 35.0))
+_NEAR_WINDOW, _LEAST_SHARE = 7, np.float32(0.05)
+_NEAR_TAILS = ((0.8, 0.8), (0.2, 2.5))
+_TAILS = ((0.2, 14.0), (0.01, 35.0))
 _LEAST_COUNT = 40
 _LIKELY = 0.5
 _LOUD_SPREAD = 34.0
@@ -97,7 +99,9 @@ def _offsets(frame: NDArray[np.uint8], content: Floats, weight: Floats, period: 
     middle = LEVELS // 2
     upper = np.unwrap(found[middle:])
     lower = np.unwrap(found[: middle + 1][::-1])[::-1]
-    return np.asarray(np.concatenate([lower[:-1], upper]) / turn, np.float32)
+    curve = np.concatenate([lower[:-1], upper]) / turn
+    # What is less than a level is chance: values that came through whole must stay whole.
+    return np.asarray(np.where(np.abs(curve) < 1, 0, curve), np.float32)
 
 
 def _density(distance: Floats, spread: float, period: int) -> Floats:
@@ -187,6 +191,41 @@ def read_channel(
         lost=np.asarray(1 - prior, np.float32),
         kept=np.asarray(kept, np.float32),
     )
+
+
+def _around(values: Floats) -> Floats:
+    """Return the mean of each place's neighbours, without its own value."""
+    size = (_NEAR_WINDOW, _NEAR_WINDOW)
+    total = cv2.boxFilter(values, -1, size, normalize=False, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(np.maximum(total - values, 0) / (_NEAR_WINDOW**2 - 1), np.float32)
+
+
+def kept_of(distance: Floats, kept: Floats, lost: Floats) -> Floats:
+    """Return the probability of each shift to have come through, by its neighbours in the image.
+
+    Where an image has much that its coarse picture lacks, large shifts are no sign of a loss.
+
+    Parameters
+    ----------
+    distance
+        Shifts as they were heard, in the places of the image: (rows, columns).
+    kept, lost
+        As in `Channel`, in the same places.
+    """
+    result = kept
+    for _ in range(_ROUNDS):
+        sure = result * np.square(1 - lost)
+        power, share = (_around(values) for values in (sure * np.square(distance), sure))
+        spread = np.sqrt(power / (share + _LEAST_SHARE) + np.float32(1))
+        good = np.zeros_like(distance)
+        for part, factor in _NEAR_TAILS:
+            square = np.square(distance / (spread * np.float32(factor)))
+            good += np.float32(part / factor) * np.exp(np.float32(-0.5) * square)
+        good *= (1 - lost) / (spread * np.float32(np.sqrt(2 * np.pi)))
+        result = np.asarray(good / (good + lost / LEVELS), np.float32)
+    # What its surroundings say counts once more: a false value costs more than a missing one.
+    usual = np.float32(np.median(1 - lost))
+    return np.asarray(result * np.minimum((1 - lost) / usual, 1), np.float32)
 
 
 def loud_channel(frame: NDArray[np.uint8]) -> Channel:
