@@ -35,7 +35,7 @@ from medseal.protection.encryption.cnn import BACKBONES
 from medseal.protection.encryption.cnn.analog import decrypt_with_report, encrypt
 
 NAME = "encryption_analog"
-IMAGES, QUICK_IMAGES = 48, 2
+IMAGES, QUICK_IMAGES = 36, 2
 EXACT_DB = 100.0
 _MOST_SIDE, _LEAST_SIDE = 512, 64
 _TOLD_EVERY = 20
@@ -244,15 +244,21 @@ def _summary(rows_: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def summaries(rows_: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return figures by channel and decoder, and by channel and modality for the first network."""
+    """Return figures by channel and decoder, and by channel and modality for the first network.
+
+    ``clinical`` leaves the DICOM files out, as many of them are test patterns, which are easy.
+    """
     parts: dict[str, dict[str, dict[str, list[dict[str, Any]]]]] = {
-        name: defaultdict(lambda: defaultdict(list)) for name in ("decoders", "modalities", "small")
+        name: defaultdict(lambda: defaultdict(list))
+        for name in ("clinical", "decoders", "modalities", "small")
     }
     for row in rows_:
         if row["side"] == _SMALL_SIDE:
             parts["small"][row["channel"]][row["decoder"]].append(row)
             continue
         parts["decoders"][row["channel"]][row["decoder"]].append(row)
+        if not _is_dicom(row["modality"]):
+            parts["clinical"][row["channel"]][row["decoder"]].append(row)
         if row["decoder"] == BACKBONES[0]:
             parts["modalities"][row["channel"]][row["modality"]].append(row)
     return {
@@ -262,6 +268,18 @@ def summaries(rows_: list[dict[str, Any]]) -> dict[str, Any]:
         }
         for part, channels in parts.items()
     }
+
+
+def _is_dicom(modality: str) -> bool:
+    return modality.startswith("DICOM")
+
+
+def _files(data: Path, count: int) -> list[Material]:
+    """Return two thirds clinical images and one third DICOM files, by turns of modalities."""
+    found = test_files(data)
+    clinical = spread((item for item in found if not _is_dicom(item.modality)), -(-2 * count // 3))
+    dicom = spread((item for item in found if _is_dicom(item.modality)), count - len(clinical))
+    return clinical + dicom
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -274,7 +292,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if chosen.data is None:
         parser.error("--data DIR is needed")
     count = chosen.images or (QUICK_IMAGES if chosen.quick else IMAGES)
-    files = spread(test_files(chosen.data), count)
+    files = _files(chosen.data, count)
     with tempfile.TemporaryDirectory() as temporary:
         work = chosen.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)

@@ -120,11 +120,13 @@ def _autoencoder(width: int) -> list[Step]:
     deep = 2 * width
     return [
         Convolution(inputs=_FOLDED * MAPS, outputs=width),
+        "keep",
         Convolution(inputs=width, outputs=deep, stride=2),
         Convolution(inputs=deep, outputs=deep),
         Convolution(inputs=deep, outputs=deep),
         Convolution(inputs=deep, outputs=_FOLDED * width),
         "spread",
+        "add",
         Convolution(inputs=width, outputs=width),
         _last(width),
     ]
