@@ -6,6 +6,7 @@ security claim rests on a learned method: confidentiality and integrity come fro
 package around it, and here from AES-256-GCM as well.
 """
 
+import hmac
 import math
 import secrets
 import warnings
@@ -284,7 +285,7 @@ def _exact(
     except InvalidTag as error:
         raise _refusal(fulfilled, reading, layout) from error
     values = unpack(plain, header.shape, header.dtype)
-    if plain_tag_of(key, header.nonce, FORM, values) != header.plain_tag:
+    if not hmac.compare_digest(plain_tag_of(key, header.nonce, FORM, values), header.plain_tag):
         raise CipherIntegrityError("the codestream leads to other values than were encoded")
     image = MedicalImage(
         stored_values=frozen(values),
