@@ -297,7 +297,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         work = chosen.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
         found = rows(files, chosen.decoders, work / f"{NAME}.jsonl", small=count // 6)
-    result = {"claim": NO_CLAIM, "images": count, **summaries(found)}
+    result = {"claim": NO_CLAIM, "images": len({row["file"] for row in found}), **summaries(found)}
     write_result(NAME, result, chosen, sys_stdout=sys.stdout)
 
 
