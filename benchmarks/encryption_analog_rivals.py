@@ -61,7 +61,9 @@ def _flat(travelled: Bytes) -> NDArray[np.bool_]:
     values = travelled.astype(np.float32)
     mean = cv2.blur(values, (_WINDOW, _WINDOW))
     deviation = np.sqrt(np.maximum(cv2.blur(values * values, (_WINDOW, _WINDOW)) - mean**2, 0))
-    return np.asarray(deviation < _LEAST_DEVIATION, np.bool_)
+    flat = (deviation < _LEAST_DEVIATION).astype(np.uint8)
+    # A window at the border of a blank area is not flat: the area is widened by half a window.
+    return np.asarray(cv2.dilate(flat, np.ones((_WINDOW, _WINDOW), np.uint8)), np.bool_)
 
 
 def _whole(values: NDArray[np.float64]) -> Bytes:
