@@ -3,11 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from benchmarks.encryption_forms_page import forms_glance, forms_lines
+
 __all__ = ["TABLES", "glance_lines", "page_lines"]
 
 _PLOTS = "../benchmarks/results/plots"
 # Parts that have tables of their own here; the page does not list them value by value.
-TABLES = frozenset({"suite", "rounds", "critical_values", "costs", "learned", "integrity"})
+TABLES = frozenset(
+    {
+        "suite",
+        "rounds",
+        "critical_values",
+        "costs",
+        "learned",
+        "integrity",
+        "exactness",
+        "analog",
+        "channel",
+    }
+)
 _MET = {True: "met", False: "not met"}
 
 
@@ -257,6 +271,7 @@ def glance_lines(result: Mapping[str, Any]) -> Iterator[str]:
     if verdicts is not None:
         count = verdicts["not_as_they_must_count"]
         yield _row(("ciphers judged other than they must be", "at most 0", count, _MET[not count]))
+    yield from forms_glance(result)
 
 
 def page_lines(result: Mapping[str, Any]) -> list[str]:
@@ -280,4 +295,4 @@ def page_lines(result: Mapping[str, Any]) -> list[str]:
     ):
         if name in result:
             lines += lines_of(result[name])
-    return lines
+    return lines + forms_lines(result)
