@@ -17,8 +17,8 @@ headers = st.builds(
     backbone=st.sampled_from(spec.BACKBONES[1:]),
     nonce=st.binary(min_size=16, max_size=16),
     frames=st.integers(1, 100),
-    rows=st.integers(1, 4096),
-    columns=st.integers(1, 4096),
+    rows=st.integers(1, 1024),
+    columns=st.integers(1, 1024),
     samples=st.integers(1, spec.MAX_SAMPLES),
     bits_allocated=st.sampled_from((8, 16)),
     bits_stored=st.integers(1, 8),
@@ -26,7 +26,7 @@ headers = st.builds(
     photometric_interpretation=st.sampled_from(("MONOCHROME2", "RGB", "PALETTE COLOR")),
     parameters=st.binary(max_size=spec.MAX_PARAMETERS_BYTES),
     plain_tag=st.binary(min_size=32, max_size=32),
-).filter(lambda header: header.value_count <= 2**31)
+)
 
 
 def example(**changes: object) -> CipherHeader:
@@ -75,9 +75,7 @@ def test_a_field_that_was_changed_with_its_checksum_does_not_fit_the_key(
     place = draw.draw(st.integers(len(spec.MAGIC) + 1, len(data) - 1))
     data[place] ^= draw.draw(st.integers(1, 255))
     checksum = spec.hashlib.sha256(data).digest()[: spec._CHECKSUM_BYTES]
-    with pytest.raises(
-        (CipherHeaderError, CipherKeyError), match=r"header|key|form|bits|nonce|phot"
-    ):
+    with pytest.raises((CipherHeaderError, CipherKeyError), match=r"header|key|form|bits|tag|phot"):
         CipherHeader.from_bytes(bytes(data) + checksum).check_tag(KEY)
 
 
