@@ -31,7 +31,7 @@ _GOOD = 1.5
 _GOOD_CORRELATION = 0.9
 _STARTS = 6
 # Most copies that were turned or cut are upright: these are tried first, and taken if they fit.
-_FEW_STARTS = 3
+_FEW_STARTS = 2
 # Of what the unmoved copy leaves unexplained a true motion leaves less than this share. On training
 # images: local contrast .79 to .95, turns by half a degree and more 0 to .2.
 _EXPLAINED_LEFT, _LEFT_SHARE = 0.005, 0.7
