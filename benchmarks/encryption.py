@@ -33,6 +33,7 @@ from benchmarks.encryption_plots import draw
 from benchmarks.encryption_statistics import critical_values, rounds_table
 from benchmarks.encryption_subjects import subjects
 from benchmarks.encryption_suite import QUICK, Amounts, Material, run, verdicts
+from benchmarks.encryption_times import times
 from benchmarks.report import arguments, write_result
 from medseal.protection.encryption import Identity, Keystore, SealedPackage, rewrap, seal
 from medseal.protection.encryption import open as open_package
@@ -182,6 +183,7 @@ _PARTS: dict[str, Callable[[Any, Path], dict[str, Any] | None]] = {
     "rounds": _rounds,
     "learned": lambda chosen, work: measured(chosen.data, work, quick=chosen.quick),
     "costs": _costs,
+    "times": lambda chosen, _: times(quick=chosen.quick),
     "suite": _suite,
     "exactness": partial(_delegated, "encryption_exactness"),
     "channel": partial(_delegated, "encryption_channel"),

@@ -21,6 +21,7 @@ _LEAST_SIMILARITY = ("JPEG 70", 0.95)
 _MET = {True: "met", False: "not met"}
 _LEAST_DRAWS = 10_000
 _DECODE_MS = 100.0
+_INTEGER_MS = {"512x512": 60.0, "2048x2048": 1200.0}
 
 
 def _row(cells: Sequence[object]) -> str:
@@ -81,11 +82,20 @@ def _exactness_lines(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _times_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "### Integer form: least milliseconds for 16 bits, key set-up and tags included\n"
+    yield from _head(("size, network", "encrypt", "decrypt"))
+    for name, row in found.items():
+        yield _row((name, f"{row['encrypt_ms']:.0f}", f"{row['decrypt_ms']:.0f}"))
+    yield ""
+
+
 def forms_lines(result: Mapping[str, Any]) -> list[str]:
     """Return the tables of the forms that were measured."""
     lines: list[str] = []
     for name, lines_of in (
         ("exactness", _exactness_lines),
+        ("times", _times_lines),
         ("analog", _analog_lines),
         ("channel", _digital_lines),
     ):
@@ -137,6 +147,20 @@ def _digital_glance(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _times_glance(found: Mapping[str, Any]) -> Iterator[str]:
+    for size, most in _INTEGER_MS.items():
+        rows = [row for name, row in found.items() if name.startswith(size)]
+        slowest = max(max(row["encrypt_ms"], row["decrypt_ms"]) for row in rows)
+        yield _row(
+            (
+                f"integer cipher image {size} of 16 bits, slowest network and way",
+                f"at most {most:g} ms",
+                f"{slowest:.0f} ms",
+                _MET[slowest <= most],
+            )
+        )
+
+
 def forms_glance(result: Mapping[str, Any]) -> Iterator[str]:
     """Yield the rows of the summary for the forms that were measured."""
     if "exactness" in result:
@@ -144,6 +168,8 @@ def forms_glance(result: Mapping[str, Any]) -> Iterator[str]:
         is_met = found["exact"] == found["round_trips"] and found["draws"] >= _LEAST_DRAWS
         value = f"{found['exact']:,} of {found['round_trips']:,}"
         yield _row(("integer cipher image: exact round trips", "all", value, _MET[is_met]))
+    if "times" in result:
+        yield from _times_glance(result["times"])
     if "analog" in result:
         yield from _analog_glance(result["analog"])
     if "channel" in result:

@@ -20,6 +20,7 @@ TABLES = frozenset(
         "exactness",
         "analog",
         "channel",
+        "times",
     }
 )
 _MET = {True: "met", False: "not met"}

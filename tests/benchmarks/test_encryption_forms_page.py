@@ -45,3 +45,13 @@ def test_exactness_needs_all_draws():
 def test_what_was_not_measured_is_left_out():
     assert forms_lines({}) == []
     assert list(forms_glance({})) == []
+
+
+def test_the_slowest_network_and_way_is_held_to_what_was_asked():
+    quick = {"encrypt_ms": 20.0, "decrypt_ms": 21.0}
+    found = {f"{side}x{side}, {name}": dict(quick) for side in (512, 2048) for name in "ab"}
+    assert [row.endswith(" met |") for row in forms_glance({"times": found})] == [True, True]
+    found["512x512, b"]["decrypt_ms"] = 60.5
+    small, large = forms_glance({"times": found})
+    assert small.endswith("60 ms | not met |")
+    assert large.endswith("| 21 ms | met |")
