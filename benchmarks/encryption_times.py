@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from medseal.protection.encryption import cnn
 __all__ = ["least_milliseconds", "times"]
 
 _KEY = bytes(range(32))
-_BACKBONES = ("unet", "resnet", "autoencoder")
+_BACKBONES: tuple[Literal["unet", "resnet", "autoencoder"], ...] = (
+    "unet",
+    "resnet",
+    "autoencoder",
+)
 # Side, and how often: the least of so many times.
 _SIDES = ((512, 15), (2048, 4))
 _QUICK = ((64, 2),)
