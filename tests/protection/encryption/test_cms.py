@@ -24,7 +24,7 @@ from medseal.errors import (
     EncryptedAttributesMissingError,
     InputError,
 )
-from medseal.protection.encryption import cms
+from medseal.protection.encryption import cms, cms_envelope
 from medseal.protection.encryption.cms import encrypt_attributes, restore_attributes
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "encrypted-attributes"
@@ -250,12 +250,7 @@ def test_another_transfer_syntax_is_refused() -> None:
 
 
 def test_a_data_set_of_another_kind_inside_is_refused() -> None:
-    builder = cms.PKCS7EnvelopeBuilder().add_recipient(FIRST)
-    content = (
-        builder.set_content_encryption_algorithm(cms.AES256)
-        .set_data(b"\x10\x00\x10\x00PN\x04\x00Name")
-        .encrypt(cms.Encoding.DER, [cms.PKCS7Options.Binary])
-    )
+    content = cms_envelope.envelope(b"\x10\x00\x10\x00PN\x04\x00Name", [FIRST])
     with pytest.raises(EncryptedAttributesError, match="damaged"):
         restore_attributes(enveloped(content), FIRST, FIRST_KEY)
 
@@ -295,7 +290,7 @@ def test_limits(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="0 encrypted items already"):
         encrypt_attributes(dataset, TAGS, [FIRST])
     monkeypatch.setattr(cms, "MAX_ITEMS", 64)
-    monkeypatch.setattr(cms, "MAX_CONTENT_BYTES", 600)
+    monkeypatch.setattr(cms_envelope, "MAX_CONTENT_BYTES", 600)
     with pytest.raises(EncryptedAttributesError, match="the limit is 600"):
         restore_attributes(hidden, FIRST, FIRST_KEY)
     with pytest.raises(InputError, match="encrypt fewer attributes"):

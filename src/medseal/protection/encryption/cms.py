@@ -13,15 +13,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.hazmat.primitives.serialization.pkcs7 import (
-    PKCS7EnvelopeBuilder,
-    PKCS7Options,
-    pkcs7_decrypt_der,
-)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.x509 import Certificate
 from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement
@@ -40,29 +32,24 @@ from medseal.errors import (
     UnreadableImageError,
 )
 from medseal.imaging.boundary import library_errors
+from medseal.protection.encryption.cms_envelope import (
+    checked_recipients,
+    damaged,
+    envelope,
+    is_for,
+    opened,
+)
 
 __all__ = [
-    "MAX_CONTENT_BYTES",
     "MAX_ITEMS",
-    "MAX_RECIPIENTS",
-    "MIN_RSA_BITS",
     "decrypted_attributes",
     "encrypt_attributes",
     "encrypted_item",
     "restore_attributes",
 ]
 
-MAX_CONTENT_BYTES = 16 * 1024**2
-"""Bytes of one Encrypted Content: half of what a DICOM data set may hold before its pixel data."""
-
 MAX_ITEMS = 64
 """Items of one Encrypted Attributes Sequence."""
-
-MAX_RECIPIENTS = 64
-"""Certificates of one item."""
-
-MIN_RSA_BITS = 3072
-"""Smallest key that anything is encrypted for: 128 bits of security (NIST SP 800-57 part 1)."""
 
 _SYNTAXES = {  # transfer syntax: implicit VR, little endian
     "1.2.840.10008.1.2": (True, True),
@@ -78,8 +65,6 @@ _FILE_GROUPS = frozenset({0x0000, 0x0002})
 _CLEAR_GROUPS = _FILE_GROUPS | {0x0028, 0x7FE0}
 _ENCRYPTED, _MODIFIED = Tag("EncryptedAttributesSequence"), Tag("ModifiedAttributesSequence")
 _CHARACTER_SET, _UTF_8 = Tag("SpecificCharacterSet"), "ISO_IR 192"
-_DER_SEQUENCE, _DER_INTEGER = 0x30, 0x02
-_LONG_LENGTH = 0x80
 
 
 # --- Encrypt ----------------------------------------------------------------------------------
@@ -133,22 +118,6 @@ def encrypt_attributes(
     return result
 
 
-def _checked_recipients(recipients: Sequence[Certificate]) -> list[Certificate]:
-    unique = list(dict.fromkeys(recipients))
-    if not 1 <= len(unique) <= MAX_RECIPIENTS:
-        raise InputError(
-            f"attributes are encrypted for 1 to {MAX_RECIPIENTS} certificates, not {len(unique)}"
-        )
-    for certificate in unique:
-        key = certificate.public_key()
-        if not isinstance(key, RSAPublicKey) or key.key_size < MIN_RSA_BITS:
-            raise InputError(
-                "encrypted attributes need certificates with RSA keys of at least "
-                f"{MIN_RSA_BITS} bits; ask the recipient for another one"
-            )
-    return unique
-
-
 def _checked_tag(tag: int | str) -> BaseTag:
     try:
         found = Tag(tag)
@@ -181,23 +150,13 @@ def encrypted_item(attributes: Dataset, recipients: Sequence[Certificate]) -> Da
     UnreadableImageError
         A value cannot be encoded.
     """
-    certificates = _checked_recipients(recipients)
+    certificates = checked_recipients(recipients)
     with library_errors("data set", "encode the attributes to encrypt"):
         plain = _encoded(attributes)
-    builder = PKCS7EnvelopeBuilder().set_data(plain).set_content_encryption_algorithm(AES256)
-    for certificate in certificates:
-        builder = builder.add_recipient(certificate)
-    # Without Binary, line ends inside the values would be rewritten.
-    content = builder.encrypt(Encoding.DER, [PKCS7Options.Binary])
-    if len(content) > MAX_CONTENT_BYTES:
-        raise InputError(
-            f"{len(content)} bytes of encrypted attributes, the limit is {MAX_CONTENT_BYTES}; "
-            "encrypt fewer attributes"
-        )
+    content = envelope(plain, certificates)
     item = Dataset()
     item.EncryptedContentTransferSyntaxUID = ExplicitVRLittleEndian
-    # A value has an even length (PS3.5, 7.1.1); DER says itself where it ends.
-    item.EncryptedContent = content + b"\0" * (len(content) % 2)
+    item.EncryptedContent = content
     return item
 
 
@@ -311,7 +270,7 @@ def _own_items(
         )
     if len(items) > MAX_ITEMS:
         raise EncryptedAttributesError(f"{len(items)} encrypted items, the limit is {MAX_ITEMS}")
-    own = [item for item in items if _is_for(certificate, item)]
+    own = [item for item in items if is_for(certificate, _content_of(item))]
     if not own:
         raise EncryptedAttributesKeyError(
             "the encrypted attributes were made for other certificates; use that of a recipient"
@@ -320,59 +279,13 @@ def _own_items(
 
 
 def _content_of(item: Dataset) -> bytes:
-    """Return the DER of an item without the byte that makes its length even."""
-    data = bytes(item.get("EncryptedContent") or b"")
-    if len(data) > MAX_CONTENT_BYTES:
-        raise EncryptedAttributesError(
-            f"{len(data)} bytes of encrypted attributes, the limit is {MAX_CONTENT_BYTES}"
-        )
-    end = _der_end(data)
-    if end is None or data[end:] not in {b"", b"\0"}:
-        raise EncryptedAttributesError(
-            "the encrypted attributes are cut off, or not encoded in DER; fetch the file again"
-        )
-    return data[:end]
-
-
-def _der_end(data: bytes) -> int | None:
-    """Return where a DER sequence ends, or None where these bytes are none or too few."""
-    if data[:1] != bytes((_DER_SEQUENCE,)) or data[1:2] in {b"", bytes((_LONG_LENGTH,))}:
-        return None  # the last of them is BER: a length that is not stated
-    start, length = 2, data[1]
-    if length > _LONG_LENGTH:
-        start += length - _LONG_LENGTH
-        length = int.from_bytes(data[2:start], "big")
-    return start + length if start + length <= len(data) else None
-
-
-def _der(tag: int, body: bytes) -> bytes:
-    """Return one DER element."""
-    if len(body) < _LONG_LENGTH:
-        return bytes((tag, len(body))) + body
-    size = (len(body).bit_length() + 7) // 8
-    return bytes((tag, _LONG_LENGTH | size)) + len(body).to_bytes(size, "big") + body
-
-
-def _is_for(certificate: Certificate, item: Dataset) -> bool:
-    """Return whether the envelope names this certificate (RFC 5652, 10.2.4)."""
-    serial = certificate.serial_number
-    number = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
-    name = _der(_DER_SEQUENCE, certificate.issuer.public_bytes() + _der(_DER_INTEGER, number))
-    return name in _content_of(item)
+    return bytes(item.get("EncryptedContent") or b"")
 
 
 def _decrypted(item: Dataset, certificate: Certificate, key: RSAPrivateKey) -> Dataset:
     """Return the attributes in an item that names the certificate."""
     # 3.
-    try:
-        plain = pkcs7_decrypt_der(_content_of(item), certificate, key, [])
-    except UnsupportedAlgorithm:
-        raise EncryptedAttributesError(
-            "the attributes are encrypted by other means than AES-CBC and RSA PKCS #1 v1.5; "
-            "decrypt them with 'openssl cms -decrypt'"
-        ) from None
-    except ValueError:
-        raise _damaged() from None
+    plain = opened(_content_of(item), certificate, key)
     # 4.
     syntax = str(item.get("EncryptedContentTransferSyntaxUID") or "")
     if syntax not in _SYNTAXES:
@@ -386,16 +299,11 @@ def _decrypted(item: Dataset, certificate: Certificate, key: RSAPrivateKey) -> D
             outer = read_dataset(stream, is_implicit_VR=is_implicit, is_little_endian=is_little)
             outer.decode()
             if stream.tell() != len(plain) or list(outer.keys()) != [_MODIFIED]:
-                raise _damaged()
+                raise damaged()
             [attributes] = outer[_MODIFIED].value
     except UnreadableImageError:
-        raise _damaged() from None
+        raise damaged() from None
     return attributes
-
-
-def _damaged() -> EncryptedAttributesError:
-    # One message for every cause: more would tell a stranger about the content.
-    return EncryptedAttributesError("the encrypted attributes are damaged; fetch the file again")
 
 
 def _put_back(dataset: Dataset, attributes: Dataset) -> None:

@@ -56,6 +56,7 @@ from medseal.weights.run_file import (
     restore_optimiser,
     write_run,
 )
+from medseal.weights.schedule import warm_cosine
 from medseal.weights.store import Tensors
 
 __all__ = ["LOG_NAME", "TrainedWatermark", "train_watermark"]
@@ -122,9 +123,9 @@ def _limits(config: FitConfig, step: int) -> tuple[float, float]:
 
 
 def _rate(config: FitConfig, step: int) -> float:
-    warm = min(1.0, (step + 1) / _WARM_UP_STEPS)
-    cosine = (1 + np.cos(np.pi * min(1.0, step / config.steps))) / 2
-    return float(warm * (cosine * (1 - _LAST_RATE) + _LAST_RATE))
+    return warm_cosine(
+        step, steps=config.steps, warm_up_steps=_WARM_UP_STEPS, last_share=_LAST_RATE
+    )
 
 
 def _moved(frame: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

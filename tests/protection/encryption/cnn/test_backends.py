@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from medseal.errors import ConfigurationError, InexactArithmeticError
 from medseal.protection.encryption.cnn import backends
@@ -49,8 +50,6 @@ def test_a_product_that_is_not_exact_is_refused(product: backends.Product) -> No
 
 
 def test_bfloat16_as_autocast_uses_it_is_refused() -> None:
-    torch = pytest.importorskip("torch")
-
     def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         factors = [torch.from_numpy(side).float() for side in (left, right)]
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -41,6 +41,7 @@ from medseal.weights.run_file import (
     restore_optimiser,
     write_run,
 )
+from medseal.weights.schedule import warm_cosine
 
 __all__ = ["LOG_NAME", "TrainedRestoration", "train_restoration"]
 
@@ -105,9 +106,9 @@ def _loss(
 
 
 def _rate(config: FitConfig, step: int) -> float:
-    warm = min(1.0, (step + 1) / _WARM_UP_STEPS)
-    cosine = (1 + np.cos(np.pi * min(1.0, step / config.steps))) / 2
-    return float(warm * (cosine * (1 - _LAST_RATE) + _LAST_RATE))
+    return warm_cosine(
+        step, steps=config.steps, warm_up_steps=_WARM_UP_STEPS, last_share=_LAST_RATE
+    )
 
 
 def _gain_db(
