@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NODES := node_modules/.ready
 DEMO_ARGUMENTS ?=
 
 .PHONY: demo test check format docs bench clean
@@ -10,7 +11,7 @@ DEMO_ARGUMENTS ?=
 demo: $(READY)  ## seal, release, attack, verify, open and classify real images; writes medseal-demo/report.html
 	$(BIN)/medseal demo --output medseal-demo $(DEMO_ARGUMENTS)
 
-test: $(READY)  ## the whole test suite
+test: $(READY) $(NODES)  ## the whole test suite
 	$(BIN)/python -m pytest
 
 check: $(READY)  ## format, lint, types, layers
@@ -36,8 +37,13 @@ bench: $(READY)  ## the measurements behind benchmarks/results
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[learn,runtime,export,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[learn,runtime,export,network,dev]'
 	touch $(READY)
 
+# Test nodes and compiler of the contract; no script of a package is run.
+$(NODES): package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $(NODES)
+
 clean:
-	rm -rf $(VENV) medseal-demo build dist
+	rm -rf $(VENV) node_modules medseal-demo build dist
