@@ -25,6 +25,7 @@ from benchmarks.encryption_damage import damage
 from benchmarks.encryption_distinguishers import distinguish
 from benchmarks.encryption_images import attack_images, resized, trained_images
 from benchmarks.encryption_misuse import nonce_misuse, size_leakage
+from benchmarks.encryption_repeats import repeated_blocks
 from benchmarks.encryption_statistics import (
     compared,
     diffusion,
@@ -48,11 +49,13 @@ _ALWAYS = (
     "decoders of other keys",
     "key avalanche",
     "statistics",
+    "repeated blocks",
 )
 # What sees how well an image compresses, reported under ``size`` as well: of a form that compresses
 # first they do not count.
 _SEE_SIZE = frozenset({"recognition", "statistics"})
-ATTACKS = (*_ALWAYS, "diffusion", "nonce misuse", "size", "damage")
+# The order gives each attack its random source, so a new one stands at the end.
+ATTACKS = (*_ALWAYS[:-1], "diffusion", "nonce misuse", "size", "damage", _ALWAYS[-1])
 _SLOW_SECONDS = 0.02
 _SMALL, _MIDDLE, _KNOWN, _LARGE = 32, 80, 128, 256
 
@@ -195,6 +198,7 @@ def _measures(
         "nonce misuse": lambda: nonce_misuse(subject, small[:20], generator=generator),
         "size": lambda: size_leakage(subject, material.middle, generator=generator),
         "damage": lambda: damage(subject, material.large[: amounts.damaged], generator=generator),
+        "repeated blocks": lambda: repeated_blocks(subject, generator=generator),
     }
     if isinstance(subject.cipher, LearnedCipher) and len(subject.cipher.keys) > 1:
         cipher = subject.cipher
