@@ -1,7 +1,9 @@
 """Exactness of the integer form, and what the analog and digital forms endure, as page lines."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from benchmarks import markdown as md
 
 __all__ = ["forms_glance", "forms_lines"]
 
@@ -18,19 +20,9 @@ _ASKED = {
     "crop 25 %, black": 37.0,
 }
 _LEAST_SIMILARITY = ("JPEG 70", 0.95)
-_MET = {True: "met", False: "not met"}
 _LEAST_DRAWS = 10_000
 _DECODE_MS = 100.0
 _INTEGER_MS = {"512x512": 60.0, "2048x2048": 1200.0}
-
-
-def _row(cells: Sequence[object]) -> str:
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
-
-
-def _head(cells: Sequence[str]) -> Iterator[str]:
-    yield _row(cells)
-    yield f"|{'---|' * len(cells)}"
 
 
 def _cell(found: Mapping[str, Any] | None) -> str:
@@ -48,29 +40,31 @@ def _analog_lines(found: Mapping[str, Any]) -> Iterator[str]:
         "estimate without one; the other columns are rivals. AES-CTR and JPEG under AES-GCM are "
         "what a user would take instead.\n"
     )
-    yield from _head(("channel", "asked, mean", *decoders))
+    yield from md.head(("channel", "asked, mean", *decoders))
     for channel, row in channels.items():
-        yield _row((channel, _ASKED.get(channel, ""), *(_cell(row.get(name)) for name in decoders)))
+        yield md.row(
+            (channel, _ASKED.get(channel, ""), *(_cell(row.get(name)) for name in decoders))
+        )
     yield ""
 
 
 def _digital_lines(found: Mapping[str, Any]) -> Iterator[str]:
     qualities = found["qualities"]
     yield "### Digital form: share of held-out images that come back exact; others are refused\n"
-    yield from _head(("damage", *(f"for JPEG {quality}" for quality in qualities)))
+    yield from md.head(("damage", *(f"for JPEG {quality}" for quality in qualities)))
     for damage in next(iter(qualities.values()))["damages"]:
         shares = (one["damages"][damage]["exact_share"] for one in qualities.values())
-        yield _row((damage, *(f"{share:.1%}" for share in shares)))
+        yield md.row((damage, *(f"{share:.1%}" for share in shares)))
     yield ""
     yield "### Digital form: pixels of the cipher image for each value of the plain one\n"
-    yield from _head(
+    yield from md.head(
         ("kind", "images", *(f"for JPEG {quality}: median, largest" for quality in qualities))
     )
     kinds = next(iter(qualities.values()))["kinds"]
     for kind, one in kinds.items():
         factors = (quality["kinds"][kind]["factor_by_value"] for quality in qualities.values())
         cells = (f"{factor['median']:.2f}, {factor['largest']:.2f}" for factor in factors)
-        yield _row((kind, one["images"], *cells))
+        yield md.row((kind, one["images"], *cells))
     yield ""
 
 
@@ -84,9 +78,9 @@ def _exactness_lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _times_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield "### Integer form: least milliseconds for 16 bits, key set-up and tags included\n"
-    yield from _head(("size, network", "encrypt", "decrypt"))
+    yield from md.head(("size, network", "encrypt", "decrypt"))
     for name, row in found.items():
-        yield _row((name, f"{row['encrypt_ms']:.0f}", f"{row['decrypt_ms']:.0f}"))
+        yield md.row((name, f"{row['encrypt_ms']:.0f}", f"{row['decrypt_ms']:.0f}"))
     yield ""
 
 
@@ -108,18 +102,18 @@ def _analog_glance(found: Mapping[str, Any]) -> Iterator[str]:
     for channel, asked in _ASKED.items():
         one = found["clinical"][channel][_UNIT]
         value = f"{one['psnr_db']:.1f} dB, worst image {one['least_psnr_db']:.1f}"
-        verdict = _MET[one["psnr_db"] >= asked]
-        yield _row(
+        verdict = md.MET[one["psnr_db"] >= asked]
+        yield md.row(
             (f"analog cipher image after {channel}, mean", f"at least {asked:g} dB", value, verdict)
         )
     channel, least = _LEAST_SIMILARITY
     similarity = found["clinical"][channel][_UNIT]["ssim"]
-    yield _row(
+    yield md.row(
         (
             f"analog cipher image after {channel}, similarity",
             f"at least {least:g}",
             f"{similarity:.3f}",
-            _MET[similarity >= least],
+            md.MET[similarity >= least],
         )
     )
 
@@ -128,21 +122,21 @@ def _digital_glance(found: Mapping[str, Any]) -> Iterator[str]:
     for quality, one in found["qualities"].items():
         share = one["damages"][f"JPEG {quality}"]["exact_share"]
         factor = one["factor_by_value"]
-        yield _row(
+        yield md.row(
             (
                 f"digital cipher image for JPEG {quality}: exact there",
                 "all",
                 f"{share:.1%}; values x {factor['median']:.2f}, at most {factor['largest']:.2f}",
-                _MET[share == 1],
+                md.MET[share == 1],
             )
         )
     decode = found["times"]["decode_ms"]
-    yield _row(
+    yield md.row(
         (
             "digital cipher image 512 x 512: decode",
             f"at most {_DECODE_MS:g} ms",
             f"{decode:.0f} ms",
-            _MET[decode <= _DECODE_MS],
+            md.MET[decode <= _DECODE_MS],
         )
     )
 
@@ -151,12 +145,12 @@ def _times_glance(found: Mapping[str, Any]) -> Iterator[str]:
     for size, most in _INTEGER_MS.items():
         rows = [row for name, row in found.items() if name.startswith(size)]
         slowest = max(max(row["encrypt_ms"], row["decrypt_ms"]) for row in rows)
-        yield _row(
+        yield md.row(
             (
                 f"integer cipher image {size} of 16 bits, slowest network and way",
                 f"at most {most:g} ms",
                 f"{slowest:.0f} ms",
-                _MET[slowest <= most],
+                md.MET[slowest <= most],
             )
         )
 
@@ -167,7 +161,7 @@ def forms_glance(result: Mapping[str, Any]) -> Iterator[str]:
         found = result["exactness"]
         is_met = found["exact"] == found["round_trips"] and found["draws"] >= _LEAST_DRAWS
         value = f"{found['exact']:,} of {found['round_trips']:,}"
-        yield _row(("integer cipher image: exact round trips", "all", value, _MET[is_met]))
+        yield md.row(("integer cipher image: exact round trips", "all", value, md.MET[is_met]))
     if "times" in result:
         yield from _times_glance(result["times"])
     if "analog" in result:

@@ -1,8 +1,9 @@
 """The result of the encryption benchmark as lines of docs/results.md."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchmarks import markdown as md
 from benchmarks.encryption_forms_page import forms_glance, forms_lines
 
 __all__ = ["TABLES", "glance_lines", "page_lines"]
@@ -23,16 +24,6 @@ TABLES = frozenset(
         "times",
     }
 )
-_MET = {True: "met", False: "not met"}
-
-
-def _row(cells: Sequence[object]) -> str:
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
-
-
-def _head(cells: Sequence[str]) -> Iterator[str]:
-    yield _row(cells)
-    yield f"|{'---|' * len(cells)}"
 
 
 def _power(value: float) -> str:
@@ -45,7 +36,7 @@ def _verdict_lines(verdicts: Mapping[str, Any]) -> Iterator[str]:
         f"{verdicts['tests']:,} tests; broken below p = {verdicts['alpha']:g}. The verdict is "
         "never `secure`: what no attack of ours finds, another may.\n"
     )
-    yield from _head(("cipher", "known as", "verdict", "broken by", "tests", "least p"))
+    yield from md.head(("cipher", "known as", "verdict", "broken by", "tests", "least p"))
     for name, own in verdicts["ciphers"].items():
         cells = (
             name,
@@ -55,7 +46,7 @@ def _verdict_lines(verdicts: Mapping[str, Any]) -> Iterator[str]:
             own["tests"],
             _power(own["least_p_value"]),
         )
-        yield _row(cells)
+        yield md.row(cells)
     yield ""
     yield f"[Least p-value of each attack]({_PLOTS}/encryption_attacks.png)\n"
 
@@ -99,7 +90,7 @@ def _attack_lines(attacks: Mapping[str, Any]) -> Iterator[str]:
         "matched with their image in a gallery. Nonce repeated: values of other images that one "
         "known image opens; that counts for the verdict where the cipher is used so.\n"
     )
-    yield from _head(
+    yield from md.head(
         (
             "cipher",
             "distinguisher",
@@ -123,7 +114,7 @@ def _attack_lines(attacks: Mapping[str, Any]) -> Iterator[str]:
             if size is None
             else f"{size['bytes_a_value']:.2f} B a value, r = {size['correlation']:.2f}",
         )
-        yield _row(cells)
+        yield md.row(cells)
     yield ""
 
 
@@ -143,11 +134,11 @@ def _statistics_lines(attacks: Mapping[str, Any]) -> Iterator[str]:
         "changed value under the same key and the same nonce; a cipher that XORs a key stream "
         "changes that one value alone, and that is no fault of it.\n"
     )
-    yield from _head(("cipher", "statistics accepted", "NPCR, %", "diffusion accepted"))
+    yield from md.head(("cipher", "statistics accepted", "NPCR, %", "diffusion accepted"))
     for name, found in attacks.items():
         spread = found.get("diffusion")
         percent = "" if not spread else f"{spread['npcr_percent']['mean']:.3f}"
-        yield _row((name, _accepted(found.get("statistics")), percent, _accepted(spread)))
+        yield md.row((name, _accepted(found.get("statistics")), percent, _accepted(spread)))
     yield ""
 
 
@@ -165,18 +156,18 @@ def _damage_lines(attacks: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "### After damage to the cipher image, dB\n"
     channels = list(next(iter(rows.values())))
-    yield from _head(("cipher", *channels))
+    yield from md.head(("cipher", *channels))
     for name, found in rows.items():
-        yield _row((name, *(_damage_cell(found[channel]) for channel in channels)))
+        yield md.row((name, *(_damage_cell(found[channel]) for channel in channels)))
     yield ""
 
 
 def _cost_lines(costs: Mapping[str, Any]) -> Iterator[str]:
     yield "### Milliseconds for 512 x 512 x 8 bits, and times AES-GCM in the same run\n"
-    yield from _head(("cipher", "encrypt", "decrypt", "times AES-GCM", "values sent"))
+    yield from md.head(("cipher", "encrypt", "decrypt", "times AES-GCM", "values sent"))
     for name, row in costs.items():
         ratio = f"{row['encrypt_times_aes_gcm']:,.0f} / {row['decrypt_times_aes_gcm']:,.0f}"
-        yield _row(
+        yield md.row(
             (
                 name,
                 f"{row['encrypt_ms']:.3g}",
@@ -194,15 +185,15 @@ def _paper_lines(result: Mapping[str, Any]) -> Iterator[str]:
     gcm = result.get("suite", {}).get("attacks", {}).get("AES-GCM", {}).get("damage", {})
     control = result.get("suite", {}).get("attacks", {}).get("AES-CTR", {}).get("damage", {})
     yield "### The paper's rows\n"
-    yield from _head(("figure", "the paper says", "measured here"))
-    yield _row(
+    yield from md.head(("figure", "the paper says", "measured here"))
+    yield md.row(
         (
             "CNN cipher, weights as key: PSNR after decryption, dB",
             claimed["psnr_db"],
             f"{learned['psnr_db']['mean']:.1f}, worst image {learned['psnr_db']['least']:.1f}",
         )
     )
-    yield _row(
+    yield md.row(
         (
             "CNN cipher, weights as key: SSIM",
             claimed["ssim"],
@@ -210,15 +201,15 @@ def _paper_lines(result: Mapping[str, Any]) -> Iterator[str]:
         )
     )
     seconds = learned["decrypt_seconds_512x512"]
-    yield _row(("CNN cipher: decryption, s", claimed["decrypt_seconds"], f"{seconds:.3f}"))
+    yield md.row(("CNN cipher: decryption, s", claimed["decrypt_seconds"], f"{seconds:.3f}"))
     hours = learned["training_seconds"] / 3600
-    yield _row(("CNN cipher: training of one key, h", claimed["training_hours"], f"{hours:.3f}"))
+    yield md.row(("CNN cipher: training of one key, h", claimed["training_hours"], f"{hours:.3f}"))
     if gcm:
         exact = gcm["none"].get("exact_share", 0.0)
-        yield _row(("AES: PSNR on a clean channel, dB", "below 30", f"exact in {exact:.0%}"))
+        yield md.row(("AES: PSNR on a clean channel, dB", "below 30", f"exact in {exact:.0%}"))
         damaged = control["JPEG 70"].get("psnr_db", float("nan"))
         text = f"AES-CTR {damaged:.1f}; AES-GCM refuses {gcm['JPEG 70']['refused']} of "
-        yield _row(
+        yield md.row(
             (
                 "AES: PSNR after JPEG 70 of the ciphertext, dB",
                 "",
@@ -235,34 +226,34 @@ def _paper_lines(result: Mapping[str, Any]) -> Iterator[str]:
 def _rounds_lines(rounds: Mapping[str, Any]) -> Iterator[str]:
     yield "### Rounds of the integer form: NPCR in percent, accepted or not\n"
     numbers = list(next(iter(rounds.values())))
-    yield from _head(("backbone, depth", *numbers))
+    yield from md.head(("backbone, depth", *numbers))
     for name, found in rounds.items():
         cells = (
             f"{row['npcr_percent']:.2f}{'' if row['accepted'] else ' no'}" for row in found.values()
         )
-        yield _row((name, *cells))
+        yield md.row((name, *cells))
     yield ""
 
 
 def _critical_lines(table: Mapping[str, Any]) -> Iterator[str]:
     yield "### Critical values by size, and how often a perfect cipher has NPCR of 99.6 % or more\n"
-    yield from _head(("bytes", "NPCR .05 / .001", "UACI .05", "perfect cipher meets 99.6"))
+    yield from md.head(("bytes", "NPCR .05 / .001", "UACI .05", "perfect cipher meets 99.6"))
     for name, row in table.items():
         npcr = f"{row['npcr_critical_05']:.4f} / {row['npcr_critical_001']:.4f}"
         uaci = f"{row['uaci_low_05']:.4f} to {row['uaci_high_05']:.4f}"
-        yield _row((name, npcr, uaci, f"{row['perfect_cipher_meets_fixed_npcr']:.1%}"))
+        yield md.row((name, npcr, uaci, f"{row['perfect_cipher_meets_fixed_npcr']:.1%}"))
     yield ""
 
 
 def _integrity_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield "### Changed packages and cipher images\n"
-    yield from _head(("what was changed", "outcomes"))
+    yield from md.head(("what was changed", "outcomes"))
     for name, counts in found["package"].items():
-        yield _row((name.replace("_", " "), ", ".join(f"{k}: {v:,}" for k, v in counts.items())))
+        yield md.row((name.replace("_", " "), ", ".join(f"{k}: {v:,}" for k, v in counts.items())))
     for name, parts in found["cipher_images"].items():
         for part, counts in parts.items():
             outcomes = ", ".join(f"{k}: {v:,}" for k, v in counts.items())
-            yield _row((f"cipher image, {name}: one bit of the {part}", outcomes))
+            yield md.row((f"cipher image, {name}: one bit of the {part}", outcomes))
     yield ""
 
 
@@ -271,7 +262,9 @@ def glance_lines(result: Mapping[str, Any]) -> Iterator[str]:
     verdicts = result.get("suite", {}).get("verdicts")
     if verdicts is not None:
         count = verdicts["not_as_they_must_count"]
-        yield _row(("ciphers judged other than they must be", "at most 0", count, _MET[not count]))
+        yield md.row(
+            ("ciphers judged other than they must be", "at most 0", count, md.MET[not count])
+        )
     yield from forms_glance(result)
 
 
