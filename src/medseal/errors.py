@@ -272,7 +272,17 @@ class InclusionError(LedgerError):
 
 
 class ConsistencyError(LedgerError):
-    """A newer tree does not continue an older one."""
+    """A newer tree does not continue an older one.
+
+    Attributes
+    ----------
+    index
+        First entry that differs or is missing; None where nothing at hand could name it.
+    """
+
+    def __init__(self, message: str, *, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 class ReceiptError(LedgerError):

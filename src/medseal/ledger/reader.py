@@ -11,6 +11,7 @@ from medseal.digest import Digest
 from medseal.errors import CheckpointError, ConsistencyError, InputError, LedgerError
 from medseal.ledger.audit import AuditReport, audit_log, check_head, check_key_chain
 from medseal.ledger.checkpoint import Checkpoint
+from medseal.ledger.difference import TreeExport, export_tree, refuse_difference
 from medseal.ledger.events import Event, now_ms
 from medseal.ledger.grants import Action, Decision, Grant, Role, decide, parse_grant, roles_of
 from medseal.ledger.merkle import Frontier, Tree
@@ -156,6 +157,24 @@ class LedgerReader:
             if not 0 <= size <= present:
                 raise InputError(f"the log has {present} entries, fewer than {size}")
             return Tree(size, log.node).consistency_path(old_size)
+
+    def export(self, size: int | None = None) -> TreeExport:
+        """Return the hashes of all entries under a signed head; see `TreeExport`."""
+        with self._reading() as log:
+            return export_tree(log, stored_checkpoint(log, size))
+
+    def check_same(self, kept: TreeExport) -> None:
+        """Return if this log continues verified hashes of it that were kept elsewhere.
+
+        The comparison reads O(log n) stored hashes; that they fit the entries, `audit` checks.
+
+        Raises
+        ------
+        ConsistencyError
+            The log was rolled back or rewritten since; `index` names the first entry.
+        """
+        with self._reading() as log:
+            refuse_difference(kept, log.size(), log.node)
 
     def events(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Event]]:
         """Yield index and event of the entries [start, stop) that are there by then."""
