@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from medseal.errors import AccessRefusedError, InputError
 from medseal.ledger.checkpoint import Checkpoint
 from medseal.ledger.events import Event
-from medseal.ledger.merkle import Frontier, Tree, leaf_hash
+from medseal.ledger.growth import Growth
+from medseal.ledger.merkle import Frontier, leaf_hash
 from medseal.ledger.receipt import Receipt
 from medseal.ledger.rules import Changes, changes
 from medseal.ledger.storage import LogFile
@@ -59,17 +60,17 @@ class Commit:
         Size of the log before it.
     checkpoint
         Head after it.
-    tree
-        Tree after it, over the nodes that proofs of its entries need.
+    paths
+        Inclusion path of each of its entries in the tree after it.
     """
 
     start: int
     checkpoint: Checkpoint
-    tree: Tree
+    paths: Sequence[tuple[bytes, ...]]
 
     def receipt(self, position: int, leaf: bytes) -> Receipt:
         """Return the receipt of an entry of this transaction."""
-        path = self.tree.inclusion_path(position)
+        path = self.paths[position - self.start]
         return Receipt(leaf=leaf, index=position, path=path, checkpoint=self.checkpoint)
 
 
@@ -86,62 +87,50 @@ class Batch:
 
     def __init__(self, log: LogFile, frontier: Frontier) -> None:
         self.log = log
-        self.start = frontier.size
-        self.frontier = frontier.copy()
-        # Every left sibling on a path of a new entry is in the old frontier or is new itself.
-        self.nodes = frontier.nodes()
+        self.before = frontier
         self.leaves: list[bytes] = []
         self.hashes: list[bytes] = []
-        self.completed: list[bytes] = []
         self.places: dict[bytes, int] = {}
         self.access: Changes = {}
 
     def add(self, request: Request) -> None:
         """Take in a request, or note on it why its events are refused."""
+        stored = self.log.find_many(request.hashes)
         staged: dict[bytes, int] = {}
-        fresh: list[tuple[bytes, bytes]] = []
+        fresh: list[bytes] = []
         overlay = _Overlay(self.log, self.access)
         positions = []
+        end = self.before.size + len(self.leaves)
         for event, leaf, value in zip(request.events, request.leaves, request.hashes, strict=True):
-            place = self._known(value, staged)
+            place = self._known(value, staged, stored)
             if place is None:
                 try:
                     overlay.changes.update(changes(overlay.read, event))
                 except (AccessRefusedError, InputError) as error:
                     request.error = error
                     return
-                place = staged[value] = self.frontier.size + len(fresh)
-                fresh.append((leaf, value))
+                place = staged[value] = end + len(fresh)
+                fresh.append(leaf)
             positions.append(place)
         request.positions = positions
         self.access |= overlay.changes
         self.places |= staged
-        self._extend(fresh)
+        self.leaves += fresh
+        self.hashes += staged
 
-    def _known(self, value: bytes, staged: Mapping[bytes, int]) -> int | None:
+    def _known(self, value: bytes, *known: Mapping[bytes, int]) -> int | None:
         """Return where an equal leaf stands or will stand."""
-        place = staged.get(value, self.places.get(value))
-        return self.log.find(value) if place is None else place
+        for places in (*known, self.places):
+            if value in places:
+                return places[value]
+        return None
 
-    def _extend(self, fresh: Sequence[tuple[bytes, bytes]]) -> None:
-        for leaf, value in fresh:
-            self.nodes[0, self.frontier.size] = value
-            for level, index, node in self.frontier.append(value):
-                self.nodes[level, index] = node
-                self.completed.append(node)
-            self.leaves.append(leaf)
-            self.hashes.append(value)
-
-    def store(self) -> None:
-        """Write entries, hashes and rights."""
-        self.log.insert(self.start, self.leaves, self.hashes, self.completed)
+    def store(self) -> Growth:
+        """Write entries, hashes and rights; return how the tree grows."""
+        growth = Growth(self.before, self.hashes)
+        self.log.insert(self.before.size, self.leaves, self.hashes, growth.completed())
         self.log.store_access(self.access)
-
-    def committed(self, checkpoint: Checkpoint) -> Commit:
-        """Return the result under a signed head."""
-        nodes = self.nodes
-        tree = Tree(self.frontier.size, lambda level, index: nodes[level, index])
-        return Commit(start=self.start, checkpoint=checkpoint, tree=tree)
+        return growth
 
 
 class _Overlay:

@@ -22,11 +22,12 @@ from medseal.ledger.batch import Batch, Commit, Request
 from medseal.ledger.checkpoint import Checkpoint
 from medseal.ledger.events import Event, EventKind, now_ms
 from medseal.ledger.grants import Action, Grant
+from medseal.ledger.growth import Growth
 from medseal.ledger.merkle import EMPTY_ROOT, Frontier
 from medseal.ledger.note import ED25519, SignedNote, Signer, VerifyingKey
 from medseal.ledger.reader import LedgerReader, stored_checkpoint
 from medseal.ledger.receipt import Receipt
-from medseal.ledger.rules import grant_event, revoke_event
+from medseal.ledger.rights import grant_event, revoke_event
 from medseal.ledger.storage import LogFile, create_log
 from medseal.ledger.witness import cosign_checkpoint
 
@@ -193,10 +194,10 @@ class EmbeddedLedger(LedgerReader):
             batch = Batch(log, frontier)
             for request in requests:
                 batch.add(request)
-            batch.store()
-            checkpoint = self._sign(log, batch, signer, new_signer)
-        self._frontier = batch.frontier
-        commit = batch.committed(checkpoint)
+            growth = batch.store()
+            checkpoint = self._sign(log, growth, signer, new_signer)
+        self._frontier = growth.frontier
+        commit = Commit(start=growth.start, checkpoint=checkpoint, paths=growth.paths())
         for request in requests:
             if request.error is None:
                 request.commit = commit
@@ -214,12 +215,12 @@ class EmbeddedLedger(LedgerReader):
         return self._frontier if size == self._frontier.size else check_head(log, signer.vkey)
 
     def _sign(
-        self, log: LogFile, batch: Batch, signer: Signer, new_signer: Signer | None
+        self, log: LogFile, growth: Growth, signer: Signer, new_signer: Signer | None
     ) -> Checkpoint:
         """Return the head after the batch, signed and stored."""
-        if not batch.leaves:
+        frontier = growth.frontier
+        if frontier.size == growth.start:
             return log.head()
-        frontier = batch.frontier
         head = Checkpoint(origin=signer.vkey.name, size=frontier.size, root=frontier.root())
         head = head.sign(signer)
         if new_signer is not None:

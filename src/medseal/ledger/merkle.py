@@ -13,9 +13,11 @@ __all__ = [
     "Frontier",
     "Node",
     "Tree",
+    "fold",
     "leaf_hash",
     "node_hash",
     "node_position",
+    "subtrees",
     "verify_consistency",
     "verify_inclusion",
 ]
@@ -50,10 +52,10 @@ def node_position(level: int, index: int) -> int:
     index
         Number of the subtree within its level, from 0.
     """
-    last = ((index + 1) << level) - 1
-    # `last` leaves have last - popcount(last) complete inner nodes; those of the last leaf
-    # itself become complete from the lowest level upward.
-    return last - last.bit_count() + level - 1
+    # The leaves before the last one of the subtree, ((index + 1) << level) - 1 of them, have as
+    # many complete inner nodes less their set bits, popcount(index) + level; those of the last
+    # leaf itself become complete from the lowest level upward.
+    return ((index + 1) << level) - 2 - index.bit_count()
 
 
 class Frontier:
@@ -78,11 +80,7 @@ class Frontier:
     @classmethod
     def load(cls, size: int, node: Node) -> "Frontier":
         """Return the frontier of a stored tree; reads popcount(size) nodes."""
-        return cls(size, [node(level, start >> level) for level, start in _subtrees(size)])
-
-    def copy(self) -> "Frontier":
-        """Return an independent frontier of the same tree."""
-        return Frontier(self.size, self.hashes)
+        return cls(size, [node(level, start >> level) for level, start in subtrees(size)])
 
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Add a leaf by its hash; return the inner nodes (level, index, hash) that it completed."""
@@ -97,25 +95,22 @@ class Frontier:
         self.size += 1
         return completed
 
-    def nodes(self) -> dict[tuple[int, int], bytes]:
-        """Return the subtrees by (level, index)."""
-        parts = _subtrees(self.size)
-        return {
-            (level, start >> level): value
-            for (level, start), value in zip(parts, self.hashes, strict=True)
-        }
-
     def root(self) -> bytes:
         """Return the root hash."""
         if not self.hashes:
             return EMPTY_ROOT
-        value = self.hashes[-1]
-        for left in reversed(self.hashes[:-1]):
-            value = node_hash(left, value)
-        return value
+        return fold(self.hashes)
 
 
-def _subtrees(size: int) -> list[tuple[int, int]]:
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """Return the hash over neighbouring complete subtrees, largest first."""
+    value = hashes[-1]
+    for left in reversed(hashes[:-1]):
+        value = node_hash(left, value)
+    return value
+
+
+def subtrees(size: int) -> list[tuple[int, int]]:
     """Return (level, first leaf) of the complete subtrees of a tree, largest first."""
     parts, start = [], 0
     for level in reversed(range(size.bit_length())):
@@ -139,7 +134,7 @@ class Tree:
     def __init__(self, size: int, node: Node) -> None:
         self.size = size
         self._node = node
-        self._subtrees = _subtrees(size)
+        self._subtrees = subtrees(size)
         self._tails: dict[int, bytes] = {}
 
     def root(self) -> bytes:

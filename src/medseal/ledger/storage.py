@@ -3,8 +3,9 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from medseal.errors import (
@@ -37,6 +38,16 @@ _SCHEMA = (
     "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL)",
     "CREATE TABLE signer (size INTEGER PRIMARY KEY, vkey TEXT NOT NULL)",
     "CREATE TABLE access (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+)
+
+# Rows of one INSERT, leaves of one look-up: parameters stay below the limit of any SQLite, 999.
+_ROWS = 256
+_LOOKUPS = 256
+_MORE_ROWS = ", (?, ?)" * (_ROWS - 1)
+_LOOK_UP = (
+    "SELECT position FROM (VALUES (?)"
+    + ", (?)" * (_LOOKUPS - 1)
+    + ") CROSS JOIN leaf_prefix ON prefix = column1"
 )
 
 # Extended result codes of reads: the medium gave other bytes, not too few.
@@ -283,6 +294,20 @@ class LogFile:
                 return int(position)
         return None
 
+    def find_many(self, values: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the positions of those leaves that are in the log, by their hashes."""
+        if len(values) < _LOOKUPS:
+            places = ((value, self.find(value)) for value in values)
+            return {value: place for value, place in places if place is not None}
+        found: dict[bytes, int] = {}
+        for start in range(0, len(values), _LOOKUPS):
+            # The last part is filled up with values seen before: they are looked up twice.
+            part = values[max(0, min(start, len(values) - _LOOKUPS)) :][:_LOOKUPS]
+            prefixes = [leaf_prefix(value) for value in part]
+            for (position,) in self.connection.execute(_LOOK_UP, prefixes).fetchall():
+                found.setdefault(leaf_hash(self.leaf(position)), int(position))
+        return {value: found[value] for value in values if value in found}
+
     def note(self, size: int) -> bytes | None:
         """Return the stored checkpoint of a size, None when none was signed there."""
         query = "SELECT note FROM checkpoint WHERE size = ?"
@@ -319,13 +344,21 @@ class LogFile:
         self, start: int, leaves: Sequence[bytes], hashes: Sequence[bytes], nodes: Sequence[bytes]
     ) -> None:
         """Append leaves with their hashes, and the inner nodes that they completed, in order."""
-        run = self.connection.executemany
-        run("INSERT INTO leaf VALUES (?, ?)", enumerate(leaves, start))
+        self._insert_pairs("INSERT INTO leaf VALUES (?, ?)", enumerate(leaves, start))
         # Sorted keys touch each page of the index once.
         prefixes = sorted((leaf_prefix(value), start + i) for i, value in enumerate(hashes))
-        run("INSERT INTO leaf_prefix VALUES (?, ?)", prefixes)
+        self._insert_pairs("INSERT INTO leaf_prefix VALUES (?, ?)", prefixes)
         first = start - start.bit_count()
-        run("INSERT INTO node VALUES (?, ?)", enumerate(nodes, first))
+        self._insert_pairs("INSERT INTO node VALUES (?, ?)", enumerate(nodes, first))
+
+    def _insert_pairs(self, query: str, rows: Iterable[tuple[int, bytes | int]]) -> None:
+        """Append rows of two columns, many in one statement: each run of one has its price."""
+        flat = list(chain.from_iterable(rows))
+        whole = len(flat) - len(flat) % (2 * _ROWS)
+        for start in range(0, whole, 2 * _ROWS):
+            self.connection.execute(query + _MORE_ROWS, flat[start : start + 2 * _ROWS])
+        rest = iter(flat[whole:])
+        self.connection.executemany(query, zip(rest, rest, strict=True))
 
     def store_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Store a checkpoint, or more signatures under the one of its size."""
