@@ -10,7 +10,10 @@ from typing import ClassVar
 __all__ = [
     "AccessError",
     "AccessRefusedError",
+    "AlreadyAnchoredError",
+    "AnchorError",
     "CatalogueError",
+    "ChainMismatchError",
     "CheckpointError",
     "CipherChannelError",
     "CipherError",
@@ -27,6 +30,7 @@ __all__ = [
     "EncryptedAttributesMissingError",
     "ExportRefusedError",
     "FingerprintError",
+    "GasLimitError",
     "HeaderAuthenticationError",
     "HeaderFormatError",
     "ImageMismatchError",
@@ -34,19 +38,25 @@ __all__ = [
     "InclusionError",
     "InexactArithmeticError",
     "InputError",
+    "InsufficientFundsError",
     "KeystoreError",
     "LedgerBusyError",
     "LedgerError",
     "MedsealError",
     "ModelMismatchError",
     "NoMatchingIdentityError",
+    "NodeError",
+    "NonceTooLowError",
     "PackageError",
     "PayloadAuthenticationError",
     "ReceiptError",
+    "RevertedError",
     "SideInformationError",
+    "SignatureMismatchError",
     "StorageError",
     "StorageFullError",
     "TruncatedPackageError",
+    "UnderpricedError",
     "UnknownImageError",
     "UnknownModelError",
     "UnknownNameError",
@@ -289,6 +299,33 @@ class ReceiptError(LedgerError):
     """A receipt is malformed or speaks of something else."""
 
 
+class ChainMismatchError(LedgerError):
+    """A node speaks for another chain, or the contract is missing there or is another one."""
+
+
+class AnchorError(LedgerError):
+    """A node does not confirm the anchor of a receipt.
+
+    Attributes
+    ----------
+    step
+        Machine-readable word for what does not fit: ``anchor``, ``chain``, ``contract``,
+        ``transaction``, ``status``, ``block``, ``event`` or ``registry``.
+    """
+
+    def __init__(self, message: str, *, step: str) -> None:
+        super().__init__(message)
+        self.step = step
+
+
+class AlreadyAnchoredError(LedgerError):
+    """The contract holds this root already; there is nothing left to send."""
+
+
+class SignatureMismatchError(LedgerError):
+    """A signing service signed another transaction than it was asked to, or with another key."""
+
+
 # --- Refused access ---------------------------------------------------------------------------
 
 
@@ -331,3 +368,40 @@ class StorageFullError(StorageError):
 
 class LedgerBusyError(UnreachableError):
     """Another process holds the ledger for longer than the time limit."""
+
+
+class NodeError(UnreachableError):
+    """A node answered with an error, or with something malformed.
+
+    Attributes
+    ----------
+    code
+        Code of the JSON-RPC error; None for a malformed answer.
+    data
+        What the node attached: after a revert the error of the contract, else empty.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None, data: bytes = b"") -> None:
+        super().__init__(message)
+        self.code = code
+        self.data = data
+
+
+class RevertedError(NodeError):
+    """The contract refused a call; `data` holds its reason."""
+
+
+class NonceTooLowError(NodeError):
+    """Another transaction of the sender has this number already."""
+
+
+class UnderpricedError(NodeError):
+    """The node wants a higher fee for this transaction."""
+
+
+class InsufficientFundsError(NodeError):
+    """The sender cannot pay for the transaction."""
+
+
+class GasLimitError(NodeError):
+    """The transaction asks for more gas than a block holds."""

@@ -1,0 +1,1 @@
+"""The ledger on an Ethereum network: a node, a contract, keys, and answers that can be trusted."""
