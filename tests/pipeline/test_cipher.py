@@ -19,7 +19,6 @@ from medseal.pipeline.cipher import (
     decrypt_image,
     encode_cipher_image,
     encrypt_image,
-    is_exact,
     read_header_file,
 )
 from tests.protection.pictures import grey
@@ -35,7 +34,9 @@ def test_a_file_leads_back_to_the_cipher_image(suffix: str, tmp_path: Path) -> N
     found = cipher_image_in(data, name="c")
     assert found.header == cipher.header
     assert np.array_equal(found.stored_values, cipher.stored_values)
-    assert np.array_equal(decrypt_image(found, KEY).stored_values, image.stored_values)
+    opened = decrypt_image(found, KEY)
+    assert (opened.is_exact, opened.layer, opened.psnr_db) == (True, "", None)
+    assert np.array_equal(opened.image.stored_values, image.stored_values)
     (tmp_path / "header").write_bytes(cipher.header.to_bytes())
     stripped = encode(cipher.to_image(), "tiff")
     with pytest.raises(CipherHeaderError, match="give the header file"):
@@ -73,5 +74,19 @@ def test_what_is_no_header_file(tmp_path: Path) -> None:
         read_header_file(tmp_path / "header")
 
 
-def test_only_the_analog_form_is_approximate() -> None:
-    assert [form for form in CIPHER_FORMS if not is_exact(form)] == ["analog"]
+@pytest.mark.parametrize("form", CIPHER_FORMS)
+def test_a_clean_channel_leads_back_exactly(form: str) -> None:
+    image = grey(72, 80)
+    opened = decrypt_image(encrypt_image(image, KEY, form=form), KEY)
+    assert opened.is_exact
+    assert opened.layer == ("clean" if form == "analog" else "")
+    assert np.array_equal(opened.image.stored_values, image.stored_values)
+
+
+def test_a_damaged_analog_image_says_that_it_is_approximate() -> None:
+    cipher = encrypt_image(grey(72, 80), KEY, form="analog")
+    noise = np.random.default_rng(1).normal(0, 6, cipher.stored_values.shape)
+    damaged = np.clip(cipher.stored_values + noise.round(), 0, 255).astype(np.uint8)
+    opened = decrypt_image(cipher.with_values(damaged), KEY)
+    assert not opened.is_exact
+    assert opened.layer in {"detail", "base", "plain"}

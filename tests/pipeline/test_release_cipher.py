@@ -79,7 +79,7 @@ def test_the_recipient_gets_the_release_and_it_verifies(made: Made, tmp_path: Pa
     assert verify(made.file, workspace=made.workspace).verdict is Verdict.UNVERIFIABLE
     output = tmp_path / "release.dcm"
     opened = open_cipher_release(made.file, made.package, RECIPIENT, output)
-    assert (opened.form, opened.is_exact) == ("integer", True)
+    assert (opened.form, opened.restored.is_exact) == ("integer", True)
     assert opened.size_bytes == output.stat().st_size
     report = verify(output, workspace=made.workspace)
     assert report.verdict is Verdict.AUTHENTIC
@@ -110,7 +110,7 @@ def test_a_copy_that_lost_its_metadata_opens(made: Made, tmp_path: Path) -> None
     for name in ("stripped.dcm", "stripped.png"):
         file = tmp_path / name
         output = tmp_path / f"from-{name}.dcm"
-        assert open_cipher_release(file, made.package, RECIPIENT, output).is_exact
+        assert open_cipher_release(file, made.package, RECIPIENT, output).restored.is_exact
 
 
 def test_a_png_release_for_the_workspace_itself(made: Made, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_release_through_a_lossy_archive(
     opened = open_cipher_release(
         tmp_path / "lossy.dcm", other.package, made.workspace.identity, output
     )
-    assert opened.is_exact is (form == "digital")
+    assert opened.restored.is_exact is (form == "digital")
     report = verify(output, workspace=made.workspace)
     assert report.verdict is verdict
     assert report.release_id == other.release_id

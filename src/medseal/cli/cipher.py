@@ -9,17 +9,17 @@ from rich.console import Console
 from medseal.cli.keyfile import plain_file_key
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option, say
 from medseal.errors import CipherError, ConfigurationError, PackageError
-from medseal.imaging import MedicalImage, encode, format_of, read
+from medseal.imaging import encode, format_of, read
 from medseal.imaging.files import check_output, read_file, write_file
 from medseal.pipeline.cipher import (
     CIPHER_BACKBONES,
     CIPHER_FORMS,
     NO_CLAIM,
+    Restored,
     cipher_image_in,
     decrypt_image,
     encode_cipher_image,
     encrypt_image,
-    is_exact,
     read_header_file,
 )
 from medseal.pipeline.release_cipher import open_cipher_release
@@ -190,7 +190,7 @@ def decrypt_command(
     No security claim rests on a learned method: confidentiality and integrity come from the
     sealed package around it.
 
-    JSON: file, size_bytes; or file, form, exact, size_bytes, note.
+    JSON: file, size_bytes; or file, form, exact, layer, estimated_psnr_db, size_bytes, note.
     """
     check_output(output)
     if package_file is not None:
@@ -209,36 +209,49 @@ def decrypt_command(
     key = plain_file_key(options, key_file, lambda keys: keys.cipher)
     frames = cipher.header.frames
     with _busy(options, f"decrypting {frames} frames", frames=frames):
-        image = _decrypted(file, cipher, key)
-    content = encode(image, format_of(output) or "png")
+        restored = _decrypted(file, cipher, key)
+    content = encode(restored.image, format_of(output) or "png")
     write_file(content, output)
-    form = cipher.header.form
-    _report_image(options, output, form, exact=is_exact(form), size_bytes=len(content))
+    _report_image(options, output, cipher.header.form, restored, size_bytes=len(content))
+
+
+# What a layer of the analog form means to whoever looks at the image.
+_LAYERS = {
+    "detail": "restored approximately",
+    "base": "only a coarse picture came back, details are lost",
+    "plain": "a small image restored approximately",
+}
 
 
 def _report_image(
-    options: Common, output: Path, form: str, *, exact: bool, size_bytes: int
+    options: Common, output: Path, form: str, restored: Restored, *, size_bytes: int
 ) -> None:
+    exact, psnr_db = restored.is_exact, restored.psnr_db
+    estimate = "" if psnr_db is None else f", about {psnr_db:.0f} dB"
     emit(
         options,
         {
             "file": str(output),
             "form": form,
             "exact": exact,
+            "layer": restored.layer or None,
+            "estimated_psnr_db": None if psnr_db is None else round(psnr_db, 1),
             "size_bytes": size_bytes,
             "note": NO_CLAIM,
         },
-        f"{output}: {size_bytes} bytes, {'bit exact' if exact else 'approximate'}\n{NO_CLAIM}",
+        f"{output}: {size_bytes} bytes, {'bit exact' if exact else f'approximate{estimate}'}\n"
+        f"{NO_CLAIM}",
     )
     if not exact:
-        say(f"{output}: restored approximately, and nothing proves it; do not diagnose from it")
+        what = _LAYERS[restored.layer]
+        say(f"{output}: {what}, and nothing proves it; do not diagnose from it")
 
 
 def _open_release(options: Common, file: Path, package_file: Path, output: Path) -> None:
     """Write the release behind a cipher image, with the identity of the workspace."""
     with Workspace.open(options.workspace, options.passphrase()) as workspace:
         opened = open_cipher_release(file, package_file, workspace.identity, output)
-    _report_image(options, output, opened.form, exact=opened.is_exact, size_bytes=opened.size_bytes)
+    _report_image(options, output, opened.form, opened.restored, size_bytes=opened.size_bytes)
 
 
 def _open(options: Common, file: Path, data: bytes, output: Path) -> None:
@@ -271,7 +284,7 @@ def _opened(file: Path, package: SealedPackage, identity: Identity | PassphraseI
         raise type(error)(f"{file}: {error}") from error
 
 
-def _decrypted(file: Path, cipher: CipherImage, key: bytes) -> MedicalImage:
+def _decrypted(file: Path, cipher: CipherImage, key: bytes) -> Restored:
     try:
         return decrypt_image(cipher, key)
     except CipherError as error:

@@ -4,6 +4,8 @@ No security claim rests on a learned method: confidentiality and integrity come 
 package around it.
 """
 
+import math
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -20,11 +22,11 @@ __all__ = [
     "CIPHER_FORMS",
     "NO_CLAIM",
     "CipherForm",
+    "Restored",
     "cipher_image_in",
     "decrypt_image",
     "encode_cipher_image",
     "encrypt_image",
-    "is_exact",
     "read_header_file",
 ]
 
@@ -35,6 +37,30 @@ _DIGITAL, _ANALOG = "digital", "analog"
 _ENCRYPTION = "medseal.protection.encryption"
 # More than a header, so that a file that is none is named as such and not as too large.
 _MAX_HEADER_FILE_BYTES = 16 * MAX_HEADER_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a cipher image led back to.
+
+    Attributes
+    ----------
+    image
+        The image.
+    is_exact
+        Whether a tag has shown that every stored value is that of the original.
+    layer
+        Of the analog form: ``clean``, ``detail``, ``base`` or ``plain``, from all that was there
+        to the least that it still gives; empty for the other forms.
+    psnr_db
+        Of the analog form, estimated from the cipher image alone; None where it is exact or
+        nothing vouches for an estimate.
+    """
+
+    image: MedicalImage
+    is_exact: bool
+    layer: str = ""
+    psnr_db: float | None = None
 
 
 def _ciphers(form: str) -> Any:
@@ -82,8 +108,8 @@ def encrypt_image(
     return found
 
 
-def decrypt_image(cipher_image: CipherImage, key: bytes) -> MedicalImage:
-    """Return the image in a cipher image of any form.
+def decrypt_image(cipher_image: CipherImage, key: bytes) -> Restored:
+    """Return the image in a cipher image of any form, and how much of it came back.
 
     Raises
     ------
@@ -91,16 +117,18 @@ def decrypt_image(cipher_image: CipherImage, key: bytes) -> MedicalImage:
         The key, the header or the pixels do not fit; no stored value is returned.
     """
     form = cipher_image.header.form
-    module = _ciphers(form)
-    opened: MedicalImage = (module.decode if form == _DIGITAL else module.decrypt)(
-        cipher_image, key
+    if form != _ANALOG:
+        module = _ciphers(form)
+        opened = (module.decode if form == _DIGITAL else module.decrypt)(cipher_image, key)
+        return Restored(image=opened, is_exact=True)
+    analog = import_module(f"{_ENCRYPTION}.cnn.analog")
+    image, report = analog.decrypt_with_report(cipher_image, key)
+    return Restored(
+        image=image,
+        is_exact=report.layer == "clean",
+        layer=report.layer,
+        psnr_db=report.psnr_db if math.isfinite(report.psnr_db) else None,
     )
-    return opened
-
-
-def is_exact(form: str) -> bool:
-    """Return whether what the form decrypts to equals the original bit for bit."""
-    return form != _ANALOG
 
 
 def encode_cipher_image(cipher_image: CipherImage, output: Path) -> bytes:

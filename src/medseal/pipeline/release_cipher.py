@@ -34,11 +34,11 @@ from medseal.imaging.derive import derived_copy
 from medseal.imaging.dicom import dataset_of, with_dataset
 from medseal.imaging.files import check_output, read_file, write_file
 from medseal.pipeline.cipher import (
+    Restored,
     cipher_image_in,
     decrypt_image,
     encode_cipher_image,
     encrypt_image,
-    is_exact,
 )
 from medseal.protection.encryption import Identity, Recipient, SealedPackage, seal
 from medseal.protection.encryption import open as open_package
@@ -89,15 +89,15 @@ class OpenedCopy:
         Where it was written.
     form
         Of the cipher image.
-    is_exact
-        Whether every stored value is that of the release.
+    restored
+        The image and how much of it came back.
     size_bytes
         Of the file.
     """
 
     file: Path
     form: str
-    is_exact: bool
+    restored: Restored
     size_bytes: int
 
 
@@ -191,15 +191,14 @@ def open_cipher_release(
     # 2.
     cipher = cipher_image_in(read_file(file), name=str(file), header=inside.header)
     # 3.
-    image = _decrypted(file, cipher, inside.key)
-    exact = is_exact(cipher.header.form)
-    restored = inside.described(image)
-    if not exact:
+    found = _decrypted(file, cipher, inside.key)
+    restored = inside.described(found.image)
+    if not found.is_exact:
         # Other stored values, hence another instance, which the side information does not fit.
         restored = derived_copy(restored, description=_DERIVATION)
-    content = encode(restored, wanted, attachment=inside.attachment if exact else b"")
+    content = encode(restored, wanted, attachment=inside.attachment if found.is_exact else b"")
     write_file(content, output)
-    return OpenedCopy(file=output, form=cipher.header.form, is_exact=exact, size_bytes=len(content))
+    return OpenedCopy(file=output, form=cipher.header.form, restored=found, size_bytes=len(content))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +248,7 @@ def _inside(package_file: Path, identity: Identity) -> _Inside:
         raise HeaderFormatError(f"{package_file}: its content is malformed") from error
 
 
-def _decrypted(file: Path, cipher: CipherImage, key: bytes) -> MedicalImage:
+def _decrypted(file: Path, cipher: CipherImage, key: bytes) -> Restored:
     try:
         return decrypt_image(cipher, key)
     except CipherError as error:
