@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from medseal.cli import ledger_witness
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
 from medseal.pipeline import ledger
 from medseal.pipeline.workspace import Workspace
@@ -12,6 +13,10 @@ from medseal.pipeline.workspace import Workspace
 @click.group(name="ledger")
 def command() -> None:
     """Status, proofs, checkpoints, witnesses, audit, synchronisation."""
+
+
+for _command in ledger_witness.COMMANDS:
+    command.add_command(_command)
 
 
 @command.command(name="status")
@@ -53,55 +58,6 @@ def verify_command(options: Common, receipt_file: Path, log_key: Path | None) ->
         f"{receipt_file}: valid; entry {value['index']} of {value['size']}, "
         f"kind '{value['kind']}', {value['at']}",
     )
-
-
-@command.command(name="checkpoint")
-@option("--output", type=FILE, help="File to write; printed when not given.")
-@common
-def checkpoint_command(options: Common, output: Path | None) -> None:
-    """Give out the signed head of the log. Keep it elsewhere: it proves a later rollback."""
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
-        note = ledger.checkpoint(workspace, output)
-    emit(
-        options,
-        {"checkpoint": note, "file": str(output) if output else None},
-        f"{output}" if output else note.rstrip("\n"),
-    )
-
-
-@command.command(name="witness")
-@argument_file("checkpoint_file", metavar="CHECKPOINT")
-@option("--log-key", type=FILE, required=True, help="Public key of the log.")
-@option("--key", "key_file", type=FILE, required=True, help="Key of the witness; made if missing.")
-@option("--name", default="medseal.local/witness", show_default=True, help="Name in a new key.")
-@option("--previous", type=FILE, help="Checkpoint that this witness cosigned last.")
-@option("--proof", type=FILE, help="Consistency proof from it, by 'medseal ledger audit --since'.")
-@option("--output", type=FILE, required=True, help="Cosigned checkpoint to write.")
-@common
-def witness_command(  # noqa: PLR0913 (one parameter an option)
-    options: Common,
-    *,
-    checkpoint_file: Path,
-    log_key: Path,
-    key_file: Path,
-    name: str,
-    previous: Path | None,
-    proof: Path | None,
-    output: Path,
-) -> None:
-    """Cosign a CHECKPOINT as a witness, on another machine; needs no workspace.
-
-    With --previous and --proof the witness sees that the log was continued and not rewritten.
-    """
-    value = ledger.cosign(
-        checkpoint_file,
-        log_key,
-        ledger.witness_key(key_file, name),
-        output,
-        previous=previous,
-        proof=proof,
-    )
-    emit(options, value, f"{output}: size {value['size']}, cosigned by {value['witness']}")
 
 
 @command.command(name="audit")

@@ -13,12 +13,12 @@ from medseal.ledger import verify as verify_receipt
 from medseal.pipeline.demo_record import Proof, Run
 from medseal.pipeline.ledger import (
     audit,
-    checkpoint,
     log_key_file,
     read_log_key,
     verify_receipt_file,
 )
 from medseal.pipeline.verify import verify
+from medseal.pipeline.witness import checkpoint
 from medseal.pipeline.workspace import Workspace
 from medseal.protection.encryption import Identity, Keystore, SealedPackage
 from medseal.protection.encryption import open as open_package

@@ -1,32 +1,20 @@
-"""Uses of the ledger alone: status, proofs, checkpoints, witnesses, audit, offline verification."""
+"""Uses of the ledger alone: status, proofs, audit, offline verification."""
 
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medseal.errors import ConfigurationError, InputError, LedgerError, UnknownImageError
+from medseal.errors import InputError, LedgerError, UnknownImageError
 from medseal.imaging.files import read_file, write_file
-from medseal.ledger import (
-    COSIGNATURE_V1,
-    Event,
-    Receipt,
-    SigningKey,
-    VerifyingKey,
-    cosign_checkpoint,
-    now_ms,
-    verify,
-)
-from medseal.ledger.note import MAX_NOTE_BYTES
+from medseal.ledger import Event, Receipt, VerifyingKey, verify
 from medseal.pipeline.identify import load_record
 from medseal.pipeline.records import leaf_digest
+from medseal.pipeline.witness import check_since, read_log_key
 from medseal.pipeline.workspace import LOG_KEY_FILE, Workspace
 from medseal.vault import ImageRecord, ReleaseRecord
 
 __all__ = [
     "audit",
-    "checkpoint",
-    "cosign",
     "log_key_file",
     "prove",
     "read_log_key",
@@ -34,34 +22,14 @@ __all__ = [
     "status",
     "sync",
     "verify_receipt_file",
-    "witness_key",
 ]
 
 MAX_RECEIPT_BYTES = 1024**2
-MAX_KEY_BYTES = 4096
-_HASH_BYTES = 32
 
 
 def log_key_file(workspace: Path) -> Path:
     """Return where a workspace keeps the public key of its log."""
     return workspace / LOG_KEY_FILE
-
-
-def read_log_key(path: Path) -> VerifyingKey:
-    """Return the public key of a log.
-
-    Raises
-    ------
-    ConfigurationError
-        The file cannot be read or holds no such key.
-    """
-    try:
-        data = read_file(path, limit_bytes=MAX_KEY_BYTES, error_class=ConfigurationError)
-        return VerifyingKey.parse(data.decode().strip())
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path}: not readable; give the log.vkey of the log") from None
-    except LedgerError as error:
-        raise ConfigurationError(f"{path}: {error}; give the log.vkey of the log") from None
 
 
 def status(workspace: Workspace) -> dict[str, str | int]:
@@ -161,77 +129,6 @@ def verify_receipt_file(path: Path, key_file: Path) -> dict[str, str | int]:
     }
 
 
-def checkpoint(workspace: Workspace, output: Path | None) -> str:
-    """Return the signed head of the log, and write it where asked."""
-    note = workspace.ledger.checkpoint().to_bytes()
-    if output is not None:
-        write_file(note, output)
-    return note.decode()
-
-
-def witness_key(path: Path, name: str) -> SigningKey:
-    """Return the key of a witness; a missing one is made, readable by its owner only.
-
-    Raises
-    ------
-    ConfigurationError
-        The file holds no such key or cannot be written.
-    """
-    try:
-        if not path.exists():
-            key = SigningKey.generate(name, algorithm=COSIGNATURE_V1)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(f"{key.to_text()}\n")
-            path.with_suffix(".vkey").write_text(f"{key.vkey}\n")
-            return key
-        return SigningKey.parse(read_file(path, limit_bytes=MAX_KEY_BYTES).decode().strip())
-    except (OSError, UnicodeDecodeError, InputError, LedgerError) as error:
-        raise ConfigurationError(f"{path}: not usable as the key of a witness") from error
-
-
-def cosign(
-    checkpoint_file: Path,
-    log_key: Path,
-    key: SigningKey,
-    output: Path,
-    *,
-    previous: Path | None = None,
-    proof: Path | None = None,
-) -> dict[str, str | int]:
-    """Cosign a checkpoint away from the log, and return its size and the witness's public key.
-
-    Raises
-    ------
-    CheckpointError, ConsistencyError
-        A signature does not hold, or the log does not continue what was cosigned before.
-    """
-    path = _read_proof(proof) if proof is not None else ()
-    earlier = read_file(previous, limit_bytes=MAX_NOTE_BYTES) if previous is not None else None
-    cosigned = cosign_checkpoint(
-        read_file(checkpoint_file, limit_bytes=MAX_NOTE_BYTES),
-        read_log_key(log_key),
-        key,
-        timestamp_s=now_ms() // 1000,
-        previous=earlier,
-        proof=path,
-    )
-    write_file(cosigned.to_bytes(), output)
-    return {"file": str(output), "size": cosigned.size, "witness": str(key.vkey)}
-
-
-def _read_proof(path: Path) -> tuple[bytes, ...]:
-    """Return the hashes of a consistency proof: one a line, hexadecimal."""
-    try:
-        lines = read_file(path, limit_bytes=MAX_NOTE_BYTES).decode().split()
-        hashes = tuple(bytes.fromhex(line) for line in lines)
-    except ValueError:
-        raise ConfigurationError(f"{path}: a proof has one hexadecimal hash a line") from None
-    if any(len(value) != _HASH_BYTES for value in hashes):
-        raise ConfigurationError(f"{path}: a hash in a proof has {_HASH_BYTES} bytes")
-    return hashes
-
-
 def audit(
     workspace: Workspace, *, since: Path | None = None, proof: Path | None = None
 ) -> dict[str, str | int]:
@@ -242,7 +139,7 @@ def audit(
     workspace
         Open.
     since
-        Checkpoint kept elsewhere that the log must continue.
+        Checkpoint, or hashes of the log, kept elsewhere; the log must continue it.
     proof
         Where to write the consistency proof from it.
 
@@ -268,11 +165,7 @@ def audit(
         "objects": len(workspace.catalogue.images()),
     }
     if since is not None:
-        seen = workspace.ledger.check_continues(read_file(since, limit_bytes=MAX_NOTE_BYTES))
-        value["since"] = seen.size
-        if proof is not None:
-            hashes = workspace.ledger.consistency(seen.size)
-            write_file("".join(f"{item.hex()}\n" for item in hashes).encode(), proof)
+        value["since"] = check_since(workspace, since, proof=proof)
     return value
 
 

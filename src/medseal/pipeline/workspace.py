@@ -69,7 +69,8 @@ class Workspace:
         self.store = BlobStore(path / _OBJECTS)
         self.catalogue = Catalogue(path / _CATALOGUE, create=create)
         signing_key = SigningKey.parse(keystore.get("ledger/signing").decode())
-        self.ledger = EmbeddedLedger(path / _LEDGER, signing_key=signing_key, create=create)
+        self.log = EmbeddedLedger(path / _LEDGER, signing_key=signing_key, create=create)
+        self.ledger = self.log
         self.owner = self.keys.account(OWNER)
 
     # --- life cycle ---------------------------------------------------------------------------
