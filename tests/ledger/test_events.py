@@ -31,7 +31,9 @@ events = st.builds(
     Event,
     kind=st.sampled_from(EventKind),
     at_ms=st.integers(0, 253_402_300_799_999),
-    actor=st.just("") | hexadecimal(32),
+    actor=st.just("")
+    | hexadecimal(32)
+    | hexadecimal(40).filter(lambda address: not address.startswith("0" * 8)),
     subject=st.just("") | hexadecimal(64).map("sha256:{}".format),
     details=st.dictionaries(keys, values, max_size=MAX_DETAILS),
     nonce=hexadecimal(32),
@@ -64,7 +66,7 @@ def test_the_largest_event_fits_the_bound() -> None:
     event = make(
         kind=EventKind.IMPORT_RESULT,
         at_ms=253_402_300_799_999,
-        actor="f" * 32,
+        actor="f" * 40,
         subject="sha256:" + "f" * 64,
         details=details,
     )
@@ -81,6 +83,9 @@ def test_the_largest_event_fits_the_bound() -> None:
         ({"at_ms": 253_402_300_800_000}, "at_ms"),
         ({"actor": "Jane"}, "actor"),
         ({"actor": "A" * 32}, "actor"),
+        ({"actor": "a" * 36}, "actor"),
+        ({"actor": "0" * 8 + "a" * 32}, "actor"),
+        ({"actor": "0x" + "a" * 40}, "actor"),
         ({"subject": "sha256:00"}, "subject"),
         ({"subject": "00" * 32}, "subject"),
         ({"nonce": ""}, "nonce"),

@@ -13,6 +13,9 @@ ACCOUNT, IMAGE = f"{1:032x}", "sha256:" + "aa" * 32
     [
         ({"account": "jane"}, "32 hexadecimal"),
         ({"account": None}, "32 hexadecimal"),
+        ({"account": "0" * 8 + "a" * 32}, "40 of an address"),
+        ({"account": "a" * 36}, "40 of an address"),
+        ({"account": "A" * 40}, "40 of an address"),
         ({"subject": ""}, "commitment"),
         ({"action": "own"}, "view, classify or share"),
         ({"purpose": "Care"}, "a purpose has"),
@@ -28,6 +31,12 @@ def test_what_is_no_grant_is_refused(changes: dict[str, Any], message: str) -> N
     assert Grant(**fields).action is Action.VIEW
     with pytest.raises(InputError, match=message):
         Grant(**(fields | changes))
+
+
+@pytest.mark.parametrize("account", ["0" * 32, "0" * 31 + "1", "a" * 40, "0000000" + "1" * 33])
+def test_people_and_gateways_have_accounts(account: str) -> None:
+    grant = Grant(account=account, subject=IMAGE, action=Action.VIEW)
+    assert parse_grant(grant_key(account, IMAGE, Action.VIEW), "/never") == grant
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from medseal.errors import AccessRefusedError, InputError
 from medseal.ledger.events import Event, EventKind
 from medseal.ledger.grants import MAX_RESEARCH_GRANT_MS, Action, Grant, Role
-from medseal.ledger.rules import (
-    BREAK_GLASS_WINDOW_MS,
-    OWNER_TRANSFER_DELAY_MS,
-    AccessState,
+from medseal.ledger.rights import (
+    ConsentChange,
+    PauseChange,
     RoleChange,
     break_glass_event,
+    consent_event,
     erase_event,
     genesis_event,
     grant_event,
+    network_event,
+    pause_event,
     revoke_event,
     role_event,
 )
+from medseal.ledger.rules import BREAK_GLASS_WINDOW_MS, OWNER_TRANSFER_DELAY_MS, AccessState
 
 OWNER, DOCTOR, RESEARCHER, REGISTRAR, STRANGER = (f"{n:032x}" for n in range(1, 6))
+CONSENT_SERVICE, GATEWAY, CONTRACT = "c0" * 20, "9a" * 20, "0x" + "7e" * 20
+SIGNED = "sha256:" + "dd" * 32
 IMAGE, OTHER_IMAGE = "sha256:" + "aa" * 32, "sha256:" + "bb" * 32
 REASON = "sha256:" + "cc" * 32
 T = 1_700_000_000_000
@@ -37,6 +42,7 @@ def state() -> AccessState:
         (DOCTOR, Role.RADIOLOGIST),
         (RESEARCHER, Role.RESEARCHER),
         (REGISTRAR, Role.REGISTRAR),
+        (CONSENT_SERVICE, Role.CONSENT_SERVICE),
     ):
         made.apply(role_event(account, role, RoleChange.ADD, actor=OWNER, at_ms=T))
     return made
@@ -111,20 +117,117 @@ def test_revocation_and_granting_again(state: AccessState) -> None:
 
 
 def test_a_researcher_needs_purpose_and_bounded_expiry(state: AccessState) -> None:
-    good = {"purpose": "stroke-study", "expires_ms": T + MAX_RESEARCH_GRANT_MS}
+    good = {"purpose": "stroke-study", "expires_ms": T + 1 + MAX_RESEARCH_GRANT_MS}
     for changes, word in (
         ({"purpose": ""}, "purpose"),
         ({"expires_ms": None}, "unbounded"),
-        ({"expires_ms": T + MAX_RESEARCH_GRANT_MS + 1}, "unbounded"),
+        ({"expires_ms": T + 2 + MAX_RESEARCH_GRANT_MS}, "unbounded"),
     ):
-        event = grant_event(view(RESEARCHER, **(good | changes)), actor=OWNER, at_ms=T)
-        with pytest.raises(AccessRefusedError, match="researcher") as caught:
-            state.apply(event)
-        assert caught.value.reason == word
+        # Recorded, and of no use: the decision alone judges.
+        state.apply(grant_event(view(RESEARCHER, **(good | changes)), actor=OWNER, at_ms=T))
+        assert reason(state, RESEARCHER, purpose="stroke-study") == word
     state.apply(grant_event(view(RESEARCHER, **good), actor=OWNER, at_ms=T))
     assert reason(state, RESEARCHER, purpose="stroke-study") == "granted"
     assert reason(state, RESEARCHER) == "purpose"
     assert reason(state, RESEARCHER, purpose="other-study") == "purpose"
+
+
+def test_a_withdrawn_consent_ends_research_and_nothing_else(state: AccessState) -> None:
+    end = T + MAX_RESEARCH_GRANT_MS
+    for account in (RESEARCHER, DOCTOR):
+        given = view(account, purpose="study", expires_ms=end)
+        state.apply(grant_event(given, actor=OWNER, at_ms=T))
+    state.apply(grant_event(view(RESEARCHER, action=Action.SHARE), actor=OWNER, at_ms=T))
+
+    def signed(change: ConsentChange) -> None:
+        state.apply(consent_event(IMAGE, change, SIGNED, actor=CONSENT_SERVICE, at_ms=T))
+
+    assert reason(state, RESEARCHER, purpose="study") == "granted"
+    signed(ConsentChange.WITHDRAW)
+    assert reason(state, RESEARCHER, purpose="study") == "withdrawn"
+    # A grant that is not enough in itself keeps its own reason.
+    assert reason(state, RESEARCHER, purpose="other") == "purpose"
+    assert reason(state, RESEARCHER, Action.SHARE) == "purpose"
+    assert reason(state, RESEARCHER, purpose="study", at_ms=end) == "expired"
+    assert reason(state, DOCTOR, purpose="study") == "granted"
+    assert reason(state, OWNER) == "owner"
+    other = grant_event(
+        view(RESEARCHER, subject=OTHER_IMAGE, purpose="study", expires_ms=end), actor=OWNER, at_ms=T
+    )
+    state.apply(other)
+    assert state.may(RESEARCHER, OTHER_IMAGE, Action.VIEW, purpose="study", at_ms=T).allowed
+    signed(ConsentChange.GIVE)
+    assert reason(state, RESEARCHER, purpose="study") == "granted"
+
+
+def test_only_a_consent_service_relays_a_consent(state: AccessState) -> None:
+    before = dict(state.entries)
+    for actor in (OWNER, DOCTOR, REGISTRAR, STRANGER, ""):
+        event = consent_event(IMAGE, ConsentChange.WITHDRAW, SIGNED, actor=actor, at_ms=T)
+        with pytest.raises(AccessRefusedError, match="only a consent service") as caught:
+            state.apply(event)
+        assert caught.value.reason == "not-consent-service"
+    assert state.entries == before
+
+
+def test_a_pause_stops_everybody_but_the_owner(state: AccessState) -> None:
+    state.apply(grant_event(view(DOCTOR), actor=OWNER, at_ms=T))
+    state.apply(break_glass_event(IMAGE, REASON, actor=DOCTOR, at_ms=T))
+    with pytest.raises(AccessRefusedError, match="is not paused") as caught:
+        state.apply(pause_event(PauseChange.RESUME, actor=OWNER, at_ms=T))
+    assert caught.value.reason == "not-paused"
+    state.apply(pause_event(PauseChange.PAUSE, actor=OWNER, at_ms=T))
+    with pytest.raises(AccessRefusedError, match="paused already") as caught:
+        state.apply(pause_event(PauseChange.PAUSE, actor=OWNER, at_ms=T))
+    assert caught.value.reason == "paused"
+    assert reason(state, OWNER) == "owner"
+    for account in (DOCTOR, STRANGER):
+        for action in Action:
+            assert reason(state, account, action) == "paused"
+    # The pause comes first, whoever asks for the glass to be broken.
+    for account in (DOCTOR, STRANGER):
+        with pytest.raises(AccessRefusedError, match="is paused") as caught:
+            state.apply(break_glass_event(IMAGE, REASON, actor=account, at_ms=T))
+        assert caught.value.reason == "paused"
+    # What was granted before or meanwhile stands when the pause is over.
+    given = view(DOCTOR, action=Action.SHARE)
+    state.apply(grant_event(given, actor=REGISTRAR, at_ms=T))
+    state.apply(pause_event(PauseChange.RESUME, actor=OWNER, at_ms=T))
+    assert reason(state, DOCTOR) == reason(state, DOCTOR, Action.SHARE) == "granted"
+    assert reason(state, DOCTOR, Action.CLASSIFY) == "break-glass"
+
+
+def test_where_a_contract_judges_the_log_is_a_diary(state: AccessState) -> None:
+    state.apply(grant_event(view(DOCTOR), actor=OWNER, at_ms=T))
+    state.apply(role_event(DOCTOR, Role.OWNER, RoleChange.OFFER, actor=OWNER, at_ms=T))
+    state.apply(network_event(1337, CONTRACT, GATEWAY, actor=OWNER, at_ms=T))
+    before = dict(state.entries)
+    assert (before["network"], before["owner"]) == (f"1337/{CONTRACT}", GATEWAY)
+    assert "owner-offer" not in before
+    for account in (OWNER, GATEWAY, DOCTOR, STRANGER):
+        assert reason(state, account) == "network"
+    for event in (
+        role_event(STRANGER, Role.AUDITOR, RoleChange.ADD, actor=STRANGER, at_ms=T),
+        role_event(DOCTOR, Role.OWNER, RoleChange.ACCEPT, actor=DOCTOR, at_ms=2 * T),
+        grant_event(view(STRANGER), actor=STRANGER, at_ms=T),
+        revoke_event(DOCTOR, IMAGE, actor=STRANGER, at_ms=T),
+        break_glass_event(IMAGE, REASON, actor=STRANGER, at_ms=T),
+        consent_event(IMAGE, ConsentChange.WITHDRAW, SIGNED, actor=STRANGER, at_ms=T),
+        pause_event(PauseChange.RESUME, actor=STRANGER, at_ms=T),
+    ):
+        state.apply(event)
+    assert state.entries == before
+    # A diary is well-formed all the same.
+    with pytest.raises(InputError, match="other details"):
+        state.apply(Event.new(EventKind.GRANT, at_ms=T, actor=GATEWAY, subject=IMAGE))
+    # What concerns the log itself is the business of its owner: the gateway.
+    for actor in (OWNER, DOCTOR):
+        with pytest.raises(AccessRefusedError, match="only the owner"):
+            state.apply(erase_event(IMAGE, actor=actor, at_ms=T))
+        with pytest.raises(AccessRefusedError, match="only the owner"):
+            state.apply(network_event(1, CONTRACT, GATEWAY, actor=actor, at_ms=T))
+    state.apply(erase_event(IMAGE, actor=GATEWAY, at_ms=T))
+    assert reason(state, GATEWAY) == "erased"
 
 
 def test_older_grants_do_not_widen_a_later_researcher(state: AccessState) -> None:
@@ -180,14 +283,22 @@ def test_with_an_erased_image_nothing_may_be_done(state: AccessState) -> None:
         for action in Action:
             assert reason(state, account, action) == "erased"
     for event in (
-        grant_event(view(DOCTOR), actor=OWNER, at_ms=T),
-        revoke_event(DOCTOR, IMAGE, actor=OWNER, at_ms=T),
         break_glass_event(IMAGE, REASON, actor=DOCTOR, at_ms=T),
+        consent_event(IMAGE, ConsentChange.GIVE, SIGNED, actor=CONSENT_SERVICE, at_ms=T),
         erase_event(IMAGE, actor=OWNER, at_ms=T),
     ):
         with pytest.raises(AccessRefusedError, match="was erased") as caught:
             state.apply(event)
         assert caught.value.reason == "erased"
+    # A grant and a revocation are recorded and allow nothing.
+    for event in (
+        grant_event(view(DOCTOR), actor=OWNER, at_ms=T),
+        revoke_event(DOCTOR, IMAGE, Action.SHARE, actor=OWNER, at_ms=T),
+    ):
+        state.apply(event)
+        for account in (OWNER, DOCTOR):
+            for action in Action:
+                assert reason(state, account, action) == "erased"
 
 
 def test_ownership_passes_in_two_steps_and_a_day(state: AccessState) -> None:
@@ -223,6 +334,8 @@ def test_who_may_not_change_rights(state: AccessState, actor: str) -> None:
         grant_event(view(STRANGER), actor=actor, at_ms=T),
         revoke_event(STRANGER, IMAGE, actor=actor, at_ms=T),
         erase_event(IMAGE, actor=actor, at_ms=T),
+        pause_event(PauseChange.PAUSE, actor=actor, at_ms=T),
+        network_event(1, CONTRACT, GATEWAY, actor=actor, at_ms=T),
         Event.new(EventKind.KEY_ROTATION, actor=actor, details=rotation, at_ms=T),
     ):
         with pytest.raises(AccessRefusedError, match="only the owner"):
@@ -267,6 +380,37 @@ def test_a_second_owner_cannot_begin_again(state: AccessState) -> None:
         (EventKind.BREAK_GLASS, IMAGE, {}, "other details"),
         (EventKind.BREAK_GLASS, IMAGE, {"reason": "urgent"}, "salted digest"),
         (EventKind.ERASE, "", {}, "names an image"),
+        (EventKind.CONSENT, IMAGE, {"change": "give"}, "other details"),
+        (EventKind.CONSENT, IMAGE, {"change": "no", "consent": SIGNED}, "given or withdrawn"),
+        (EventKind.CONSENT, IMAGE, {"change": "give", "consent": "yes"}, "commitment of what"),
+        (EventKind.CONSENT, "", {"change": "give", "consent": SIGNED}, "names an image"),
+        (EventKind.PAUSE, "", {}, "other details"),
+        (EventKind.PAUSE, "", {"change": "stop"}, "begun or ended"),
+        (EventKind.NETWORK, "", {"chain_id": 1, "contract": CONTRACT}, "other details"),
+        (
+            EventKind.NETWORK,
+            "",
+            {"chain_id": 0, "contract": CONTRACT, "account": GATEWAY},
+            "chain id",
+        ),
+        (
+            EventKind.NETWORK,
+            "",
+            {"chain_id": "1", "contract": CONTRACT, "account": GATEWAY},
+            "chain id",
+        ),
+        (
+            EventKind.NETWORK,
+            "",
+            {"chain_id": 1, "contract": CONTRACT[2:], "account": GATEWAY},
+            "lower-case address",
+        ),
+        (
+            EventKind.NETWORK,
+            "",
+            {"chain_id": 1, "contract": CONTRACT, "account": DOCTOR},
+            "40 digits",
+        ),
         (EventKind.KEY_ROTATION, "", {"old_key": "a"}, "other details"),
     ],
 )
@@ -341,28 +485,33 @@ class Model:
             )
         if event.kind == "role":
             return is_owner
-        if self.erased(event.subject):
-            return False
+        if event.kind == "pause":
+            return is_owner and (event.details["change"] == "resume") == self.paused()
         keeps_grants = is_owner or self.holds(event.actor, "registrar")
+        erased = self.erased(event.subject)
         return {
-            "erase": is_owner,
-            "break-glass": self.clinician(event.actor),
+            "erase": is_owner and not erased,
+            "break-glass": self.clinician(event.actor) and not erased and not self.paused(),
+            "consent": self.holds(event.actor, "consent-service") and not erased,
             "revoke": keeps_grants,
-            "grant": keeps_grants and event.kind == "grant" and self.grant_is_good(event),
+            "grant": keeps_grants,
         }[event.kind]
 
-    def grant_is_good(self, event: Event) -> bool:
-        end = event.details.get("expires_ms")
-        if not self.holds(str(event.details["account"]), "researcher"):
-            return True
-        days = 366 * 24 * HOUR
-        return "purpose" in event.details and end is not None and int(end) - event.at_ms <= days
+    def paused(self) -> bool:
+        found = self.last(lambda e: e.kind == "pause")
+        return found is not None and found.details["change"] == "pause"
+
+    def withdrawn(self, image: str) -> bool:
+        found = self.last(lambda e: e.kind == "consent" and e.subject == image)
+        return found is not None and found.details["change"] == "withdraw"
 
     def allows(self, account: str, image: str, action: str, purpose: str, at_ms: int) -> bool:
         if self.erased(image):
             return False
         if account == self.owner():
             return True
+        if self.paused():
+            return False
         return self.granted(account, image, action, purpose, at_ms) or (
             action != "share"
             and self.clinician(account)
@@ -386,7 +535,8 @@ class Model:
             return False
         if self.holds(account, "researcher"):
             days = 366 * 24 * HOUR
-            return bound is not None and end is not None and int(end) - at_ms <= days
+            bounded = bound is not None and end is not None and int(end) - at_ms <= days
+            return bounded and not self.withdrawn(image)
         return True
 
     def window_is_open(self, account: str, image: str, at_ms: int) -> bool:
@@ -480,6 +630,18 @@ class Histories(RuleBasedStateMachine):
     @rule(actor=accounts, image=images)
     def break_glass(self, actor: str, image: str) -> None:
         self.record(break_glass_event(image, REASON, actor=actor, at_ms=self.now))
+
+    @rule(
+        actor=st.sampled_from([OWNER, STRANGER]),
+        image=images,
+        change=st.sampled_from(ConsentChange),
+    )
+    def consent(self, actor: str, image: str, change: ConsentChange) -> None:
+        self.record(consent_event(image, change, SIGNED, actor=actor, at_ms=self.now))
+
+    @rule(actor=st.sampled_from([OWNER, OWNER, DOCTOR]), change=st.sampled_from(PauseChange))
+    def pause(self, actor: str, change: PauseChange) -> None:
+        self.record(pause_event(change, actor=actor, at_ms=self.now))
 
     @rule(actor=st.sampled_from([OWNER, STRANGER, DOCTOR, RESEARCHER]))
     def erase_the_other_image(self, actor: str) -> None:

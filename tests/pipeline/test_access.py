@@ -4,13 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from medseal.errors import (
-    AccessRefusedError,
-    InputError,
-    UnknownImageError,
-    UnknownNameError,
-)
-from medseal.ledger import EventKind, now_ms
+from medseal.errors import AccessRefusedError, UnknownImageError, UnknownNameError
+from medseal.ledger import MAX_RESEARCH_GRANT_MS, EventKind, now_ms
 from medseal.pipeline.access import GrantRequest, break_glass, grant, list_grants, revoke
 from medseal.pipeline.erase import erase, erase_patient
 from medseal.pipeline.open import open_image
@@ -81,10 +76,19 @@ def test_a_purpose_must_be_stated(workspace: Workspace, image_id: str) -> None:
 
 
 def test_a_researcher_needs_purpose_and_end(workspace: Workspace, image_id: str) -> None:
-    request = GrantRequest(name="rex", image_id=image_id, action="view", role="researcher")
-    with pytest.raises((AccessRefusedError, InputError), match="research"):
-        grant(workspace, request)
     end = now_ms() + 60_000
+    asked = {"name": "rex", "image_id": image_id, "action": "view", "role": "researcher"}
+    for fields, reason in (
+        ({}, "purpose"),
+        ({"until_ms": end}, "purpose"),
+        ({"purpose": "study-7"}, "unbounded"),
+        ({"purpose": "study-7", "until_ms": end + MAX_RESEARCH_GRANT_MS}, "unbounded"),
+    ):
+        with pytest.raises(AccessRefusedError, match="a grant to a researcher") as caught:
+            grant(workspace, GrantRequest(**asked, **fields))  # type: ignore[arg-type]
+        assert caught.value.reason == reason
+    # Refused at once: the ledger would record such a grant, and it would allow nothing.
+    assert list_grants(workspace) == []
     grant(
         workspace,
         GrantRequest(name="rex", image_id=image_id, action="view", purpose="study-7", until_ms=end),

@@ -3,31 +3,39 @@
 from medseal.ledger.audit import AuditReport
 from medseal.ledger.checkpoint import Checkpoint, verify_checkpoint
 from medseal.ledger.commitment import check_commitment, commit, new_salt
+from medseal.ledger.difference import TreeExport, check_same_log
 from medseal.ledger.embedded import EmbeddedLedger
 from medseal.ledger.events import Event, EventKind, now_ms
-from medseal.ledger.grants import Action, Decision, Grant, Role
+from medseal.ledger.grants import MAX_RESEARCH_GRANT_MS, Action, Decision, Grant, Role
 from medseal.ledger.note import COSIGNATURE_V1, Signer, SigningKey, VerifyingKey
 from medseal.ledger.protocol import Ledger, SyncState
 from medseal.ledger.receipt import Anchor, Opening, Receipt, verify
-from medseal.ledger.rules import (
-    AccessState,
+from medseal.ledger.rights import (
+    ConsentChange,
+    PauseChange,
     RoleChange,
     break_glass_event,
+    consent_event,
     erase_event,
     genesis_event,
     grant_event,
+    network_event,
+    pause_event,
     revoke_event,
     role_event,
 )
+from medseal.ledger.rules import AccessState
 from medseal.ledger.witness import cosign_checkpoint
 
 __all__ = [
     "COSIGNATURE_V1",
+    "MAX_RESEARCH_GRANT_MS",
     "AccessState",
     "Action",
     "Anchor",
     "AuditReport",
     "Checkpoint",
+    "ConsentChange",
     "Decision",
     "EmbeddedLedger",
     "Event",
@@ -35,22 +43,28 @@ __all__ = [
     "Grant",
     "Ledger",
     "Opening",
+    "PauseChange",
     "Receipt",
     "Role",
     "RoleChange",
     "Signer",
     "SigningKey",
     "SyncState",
+    "TreeExport",
     "VerifyingKey",
     "break_glass_event",
     "check_commitment",
+    "check_same_log",
     "commit",
+    "consent_event",
     "cosign_checkpoint",
     "erase_event",
     "genesis_event",
     "grant_event",
+    "network_event",
     "new_salt",
     "now_ms",
+    "pause_event",
     "revoke_event",
     "role_event",
     "verify",

@@ -32,7 +32,8 @@ MAX_TEXT_CHARS = 128
 _MAX_AT_MS = 253_402_300_799_999
 _MAX_INTEGER = 2**53 - 1
 
-_ACCOUNT = re.compile(r"(?:[0-9a-f]{32})?")
+# As in `medseal.ledger.grants`, or nobody.
+_ACCOUNT = re.compile(r"(?:[0-9a-f]{32}|(?!0{8})[0-9a-f]{40})?")
 _SUBJECT = re.compile(r"(?:sha256:[0-9a-f]{64})?")
 _NONCE = re.compile(r"[0-9a-f]{32}")
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -60,6 +61,9 @@ class EventKind(StrEnum):
     REVOKE = "revoke"
     BREAK_GLASS = "break-glass"
     ERASE = "erase"
+    CONSENT = "consent"
+    PAUSE = "pause"
+    NETWORK = "network"
     KEY_ROTATION = "key-rotation"
 
 
@@ -108,7 +112,8 @@ class Event:
     at_ms
         When, in milliseconds since 1970-01-01 UTC, by the clock of the recording machine.
     actor
-        Pseudonymous account, 32 hexadecimal digits; empty for the machine itself.
+        Account of a person, 32 hexadecimal digits, or of a gateway, the 40 of its address; empty
+        for the machine itself.
     subject
         Commitment of an image, ``sha256:`` and 64 hexadecimal digits; empty for none. Never the
         bare digest of an image: use `medseal.ledger.commit`.

@@ -10,16 +10,20 @@ from medseal.errors import AccessRefusedError, InputError
 __all__ = [
     "CLINICAL_ROLES",
     "MAX_RESEARCH_GRANT_MS",
+    "NETWORK_KEY",
     "NEVER",
     "OFFER_KEY",
     "OWNER_KEY",
+    "PAUSED_KEY",
     "REVOKED",
+    "WITHDRAWN",
     "Action",
     "Decision",
     "Grant",
     "Read",
     "Role",
     "checked_account",
+    "consent_key",
     "decide",
     "erased_key",
     "grant_key",
@@ -35,7 +39,9 @@ __all__ = [
 # 366 days: a project of a year, leap year or not; then somebody decides again.
 MAX_RESEARCH_GRANT_MS = 366 * 24 * 60 * 60 * 1000
 
-_ACCOUNT = re.compile(r"[0-9a-f]{32}")
+# 32 digits: a person. 40 digits: the address of the key of a gateway; one that began with eight
+# zeros could be taken for a person, whose account a contract knows with eight zeros before it.
+_ACCOUNT = re.compile(r"[0-9a-f]{32}|(?!0{8})[0-9a-f]{40}")
 _SUBJECT = re.compile(r"sha256:[0-9a-f]{64}")
 _PURPOSE = re.compile(r"(?:[a-z][a-z0-9-]{0,31})?")
 _MAX_AT_MS = 253_402_300_799_999
@@ -43,6 +49,7 @@ _PURPOSE_FORM = "a purpose has letters a to z, digits and hyphens, at most 32, a
 # Words in the values of the state.
 NEVER = "never"
 REVOKED = "revoked"
+WITHDRAWN = "withdrawn"
 
 # Value of a key of the state, None where nothing stands: a row of a table, a slot of a contract.
 Read = Callable[[str], str | None]
@@ -55,6 +62,7 @@ class Role(StrEnum):
     REGISTRAR = "registrar"
     RADIOLOGIST = "radiologist"
     RESEARCHER = "researcher"
+    CONSENT_SERVICE = "consent-service"
     AUDITOR = "auditor"
     EMERGENCY = "emergency"
 
@@ -68,6 +76,8 @@ class Action(StrEnum):
 
 
 CLINICAL_ROLES = (Role.RADIOLOGIST, Role.EMERGENCY)
+# The reasons that allow a use.
+_ALLOWING = frozenset({"owner", "granted", "break-glass"})
 # A break-glass window serves the care of one person; handing an image on is no part of it.
 _EMERGENCY_ACTIONS = (Action.VIEW, Action.CLASSIFY)
 
@@ -79,13 +89,14 @@ class Grant:
     Attributes
     ----------
     account
-        Pseudonymous account, 32 hexadecimal digits.
+        Account of a person, 32 hexadecimal digits, or of a gateway, 40.
     subject
         Commitment of the image, ``sha256:`` and 64 hexadecimal digits.
     action
         What is allowed.
     purpose
-        Word that each use must state; empty allows any purpose.
+        Code from a published list, never free text: it stands openly on the ledger. Each use must
+        state it; empty allows any purpose.
     expires_ms
         First millisecond since 1970 UTC at which the grant is over; None for no end.
     """
@@ -116,9 +127,10 @@ class Decision:
     allowed
         Yes or no.
     reason
-        Allowed: ``owner``, ``granted``, ``break-glass``. Refused: ``erased``, ``no-grant``,
-        ``revoked``, ``expired``, ``purpose``, ``unbounded`` (a researcher's grant without an end
-        within a year).
+        Allowed: ``owner``, ``granted``, ``break-glass``. Refused: ``erased``, ``network`` (a
+        contract judges the rights of this log), ``paused``, ``no-grant``, ``revoked``,
+        ``expired``, ``purpose``, ``unbounded`` (a researcher's grant without an end within a
+        year), ``withdrawn`` (the patient's consent to research).
     """
 
     allowed: bool
@@ -143,8 +155,8 @@ def _match(pattern: re.Pattern[str], value: object, message: str) -> str:
 
 
 def checked_account(value: object) -> str:
-    """Return a pseudonymous account; raise `InputError` for anything else."""
-    return _match(_ACCOUNT, value, "an account is 32 hexadecimal digits")
+    """Return an account; raise `InputError` for anything else."""
+    return _match(_ACCOUNT, value, "an account is 32 hexadecimal digits, or the 40 of an address")
 
 
 def parse_action(value: object) -> Action:
@@ -165,6 +177,10 @@ def parse_role(value: object) -> Role:
 
 OWNER_KEY = "owner"
 OFFER_KEY = "owner-offer"
+# Stands while nobody but the owner may use anything.
+PAUSED_KEY = "paused"
+# Chain id and contract that judge the rights of this log, once they live there.
+NETWORK_KEY = "network"
 
 
 def role_key(account: str, role: Role) -> str:
@@ -187,6 +203,11 @@ def erased_key(subject: str) -> str:
     return f"erased/{subject}"
 
 
+def consent_key(subject: str) -> str:
+    """Return the key of ``given`` or `WITHDRAWN`."""
+    return f"consent/{subject}"
+
+
 def parse_grant(key: str, value: str) -> Grant | None:
     """Return the grant of an entry of the state; None for any other entry and for a revoked one."""
     word, _, rest = key.partition("/")
@@ -206,8 +227,11 @@ def parse_grant(key: str, value: str) -> Grant | None:
 # --- Decisions --------------------------------------------------------------------------------
 
 
-def _grant_refusal(read: Read, grant: str | None, account: str, purpose: str, at_ms: int) -> str:
-    """Return why a stored grant does not cover a use; empty when it does."""
+def _grant_refusal(
+    read: Read, account: str, subject: str, action: Action, *, purpose: str, at_ms: int
+) -> str:
+    """Return why the stored grant does not cover a use; empty when it does."""
+    grant = read(grant_key(account, subject, action))
     if grant is None:
         return "no-grant"
     if grant == REVOKED:
@@ -215,12 +239,48 @@ def _grant_refusal(read: Read, grant: str | None, account: str, purpose: str, at
     bound_purpose, expires = grant.split("/")
     if expires != NEVER and at_ms >= int(expires):
         return "expired"
-    is_researcher = read(role_key(account, Role.RESEARCHER)) is not None
-    if (bound_purpose and bound_purpose != purpose) or (is_researcher and not bound_purpose):
+    if bound_purpose and bound_purpose != purpose:
         return "purpose"
-    if is_researcher and (expires == NEVER or int(expires) - at_ms > MAX_RESEARCH_GRANT_MS):
+    if read(role_key(account, Role.RESEARCHER)) is None:
+        return ""
+    return _research_refusal(read, subject, bound_purpose, expires, at_ms)
+
+
+def _research_refusal(
+    read: Read, subject: str, bound_purpose: str, expires: str, at_ms: int
+) -> str:
+    """Return why a grant that covers a use is not enough for a researcher; empty when it is."""
+    if not bound_purpose:
+        return "purpose"
+    if expires == NEVER or int(expires) - at_ms > MAX_RESEARCH_GRANT_MS:
         return "unbounded"
-    return ""
+    return WITHDRAWN if read(consent_key(subject)) == WITHDRAWN else ""
+
+
+def _overriding(read: Read, account: str, subject: str) -> str:
+    """Return the reason that holds whatever was granted; empty when there is none."""
+    # 1. Nothing may be done with an erased image, not even by the owner.
+    if read(erased_key(subject)) is not None:
+        return "erased"
+    # 2. Where a contract judges, this log only tells what happened.
+    if read(NETWORK_KEY) is not None:
+        return "network"
+    # 3. The owner may do everything.
+    if read(OWNER_KEY) == account:
+        return "owner"
+    # 4. A pause stops everybody else.
+    return "paused" if read(PAUSED_KEY) is not None else ""
+
+
+def _is_emergency(read: Read, account: str, subject: str, action: Action, at_ms: int) -> bool:
+    """Say whether a window is open to an account that still is a clinician's."""
+    window = read(window_key(account, subject))
+    return (
+        window is not None
+        and at_ms < int(window)
+        and action in _EMERGENCY_ACTIONS
+        and holds_any(read, account, CLINICAL_ROLES)
+    )
 
 
 def decide(
@@ -248,28 +308,16 @@ def decide(
     _match(_SUBJECT, subject, "the image is named by its commitment")
     _match(_PURPOSE, purpose, _PURPOSE_FORM)
     action = parse_action(action)
-    # 1. Nothing may be done with an erased image, not even by the owner.
-    if read(erased_key(subject)) is not None:
-        return Decision(allowed=False, reason="erased")
-    # 2. The owner may do everything.
-    if read(OWNER_KEY) == account:
-        return Decision(allowed=True, reason="owner")
-    # 3. A grant that covers the use.
-    grant = read(grant_key(account, subject, action))
-    refusal = _grant_refusal(read, grant, account, purpose, at_ms)
-    if not refusal:
-        return Decision(allowed=True, reason="granted")
-    # 4. An open break-glass window of somebody who still is a clinician.
-    window = read(window_key(account, subject))
-    if (
-        window is not None
-        and at_ms < int(window)
-        and action in _EMERGENCY_ACTIONS
-        and holds_any(read, account, CLINICAL_ROLES)
-    ):
-        return Decision(allowed=True, reason="break-glass")
-    # 5. Otherwise no.
-    return Decision(allowed=False, reason=refusal)
+    # 1.-4. What holds whatever was granted.
+    reason = _overriding(read, account, subject)
+    # 5. A grant that covers the use.
+    if not reason:
+        refusal = _grant_refusal(read, account, subject, action, purpose=purpose, at_ms=at_ms)
+        reason = refusal or "granted"
+        # 6. An open break-glass window; otherwise what the grant lacks.
+        if refusal and _is_emergency(read, account, subject, action, at_ms):
+            reason = "break-glass"
+    return Decision(allowed=reason in _ALLOWING, reason=reason)
 
 
 def roles_of(read: Read, account: str) -> tuple[Role, ...]:

@@ -26,12 +26,15 @@ class SyncState:
         In a block that may still be replaced.
     final
         Beyond recall. For an embedded ledger that is every entry.
+    refused
+        Durable here, and the contract did not accept what it would have changed.
     """
 
     queued: int
     submitted: int
     mined: int
     final: int
+    refused: int = 0
 
 
 class Ledger(Protocol):

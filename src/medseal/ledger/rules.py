@@ -3,23 +3,25 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from medseal.errors import AccessRefusedError, InputError
 from medseal.ledger.events import Event, EventKind
 from medseal.ledger.grants import (
     CLINICAL_ROLES,
-    MAX_RESEARCH_GRANT_MS,
+    NETWORK_KEY,
     NEVER,
     OFFER_KEY,
     OWNER_KEY,
+    PAUSED_KEY,
     REVOKED,
+    WITHDRAWN,
     Action,
     Decision,
     Grant,
     Read,
     Role,
     checked_account,
+    consent_key,
     decide,
     erased_key,
     grant_key,
@@ -29,124 +31,132 @@ from medseal.ledger.grants import (
     role_key,
     window_key,
 )
+from medseal.ledger.rights import ALL_ACTIONS, ConsentChange, PauseChange, RoleChange
 
 __all__ = [
-    "ALL_ACTIONS",
     "BREAK_GLASS_WINDOW_MS",
     "OWNER_TRANSFER_DELAY_MS",
     "AccessState",
     "Changes",
-    "RoleChange",
-    "break_glass_event",
     "changes",
-    "erase_event",
-    "genesis_event",
-    "grant_event",
-    "revoke_event",
-    "role_event",
 ]
 
 BREAK_GLASS_WINDOW_MS = 60 * 60 * 1000
 OWNER_TRANSFER_DELAY_MS = 24 * 60 * 60 * 1000
-# In a revocation, in place of one action; it closes a break-glass window too.
-ALL_ACTIONS = "all"
 
-_REASON = re.compile(r"sha256:[0-9a-f]{64}")
+_SALTED_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_CONTRACT = re.compile(r"0x[0-9a-f]{40}")
+_GATEWAY_DIGITS = 40
 
 # New values of keys of the state; None deletes.
 Changes = dict[str, str | None]
 
 
-class RoleChange(StrEnum):
-    """What a role event does; the owner's role alone is offered and accepted."""
-
-    ADD = "add"
-    REMOVE = "remove"
-    OFFER = "offer"
-    CANCEL = "cancel"
-    ACCEPT = "accept"
-
-
-# --- Events -----------------------------------------------------------------------------------
-
-
-def genesis_event(owner: str, *, at_ms: int | None = None) -> Event:
-    """Return the first event of a log: it makes an account the owner."""
-    return Event.new(EventKind.GENESIS, at_ms=at_ms, actor=checked_account(owner))
-
-
-def role_event(
-    account: str, role: Role, change: RoleChange, *, actor: str, at_ms: int | None = None
-) -> Event:
-    """Return the event that adds, removes, offers, cancels or accepts a role."""
-    details = {"account": checked_account(account), "role": str(role), "change": str(change)}
-    return Event.new(EventKind.ROLE, at_ms=at_ms, actor=actor, details=details)
-
-
-def grant_event(grant: Grant, *, actor: str, at_ms: int | None = None) -> Event:
-    """Return the event that gives a grant."""
-    details: dict[str, str | int] = {"account": grant.account, "action": str(grant.action)}
-    if grant.purpose:
-        details["purpose"] = grant.purpose
-    if grant.expires_ms is not None:
-        details["expires_ms"] = grant.expires_ms
-    return Event.new(
-        EventKind.GRANT, at_ms=at_ms, actor=actor, subject=grant.subject, details=details
-    )
-
-
-def revoke_event(
-    account: str,
-    subject: str,
-    action: Action | None = None,
-    *,
-    actor: str,
-    at_ms: int | None = None,
-) -> Event:
-    """Return the event that takes one action back, or all and a break-glass window."""
-    details = {
-        "account": checked_account(account),
-        "action": ALL_ACTIONS if action is None else str(action),
-    }
-    return Event.new(EventKind.REVOKE, at_ms=at_ms, actor=actor, subject=subject, details=details)
-
-
-def break_glass_event(subject: str, reason: str, *, actor: str, at_ms: int | None = None) -> Event:
-    """Return the event that opens an hour for a clinician.
-
-    Parameters
-    ----------
-    subject
-        Commitment of the image.
-    reason
-        Salted digest of the stated reason, ``sha256:`` and 64 hexadecimal digits.
-    actor
-        The clinician's account.
-    at_ms
-        Milliseconds since 1970 UTC; now unless given.
-    """
-    details = {"reason": reason}
-    return Event.new(
-        EventKind.BREAK_GLASS, at_ms=at_ms, actor=actor, subject=subject, details=details
-    )
-
-
-def erase_event(subject: str, *, actor: str, at_ms: int | None = None) -> Event:
-    """Return the event that ends all rights to an image."""
-    return Event.new(EventKind.ERASE, at_ms=at_ms, actor=actor, subject=subject)
-
-
-# --- Changes ----------------------------------------------------------------------------------
-
-
-def _refuse(reason: str, message: str) -> AccessRefusedError:
-    return AccessRefusedError(message, reason=reason)
+# --- Form: what an event of a kind says; the same whoever judges --------------------------------
 
 
 def _check_details(event: Event, required: set[str], optional: set[str] | None = None) -> None:
     """Refuse an event of the rules with other details than its kind has."""
     if not required <= event.details.keys() <= required | (optional or set()):
         raise InputError(f"a {event.kind} event has other details")
+
+
+def _check_subject(event: Event) -> None:
+    if not event.subject:
+        raise InputError(f"a {event.kind} event names an image by its commitment")
+
+
+def _check_genesis(event: Event) -> None:
+    if not event.actor:
+        raise InputError("the first event names the owner as its actor")
+
+
+def _check_role(event: Event) -> None:
+    _check_details(event, {"account", "role", "change"})
+    checked_account(event.details["account"])
+    role, change = parse_role(event.details["role"]), event.details["change"]
+    if change not in list(RoleChange):
+        raise InputError("unknown change of a role")
+    if (role is Role.OWNER) == (change in (RoleChange.ADD, RoleChange.REMOVE)):
+        raise InputError("the owner's role is offered and accepted, all others added and removed")
+
+
+def _granted(event: Event) -> Grant:
+    """Return the grant that an event gives."""
+    _check_details(event, {"account", "action"}, {"purpose", "expires_ms"})
+    _check_subject(event)
+    expires_ms = event.details.get("expires_ms")
+    if isinstance(expires_ms, str):
+        raise InputError("an expiry is a whole number of milliseconds")
+    return Grant(
+        account=checked_account(event.details["account"]),
+        subject=event.subject,
+        action=parse_action(event.details["action"]),
+        purpose=str(event.details.get("purpose", "")),
+        expires_ms=expires_ms,
+    )
+
+
+def _check_grant(event: Event) -> None:
+    _granted(event)
+
+
+def _revoked_actions(event: Event) -> tuple[Action, ...]:
+    """Return the actions that a revocation takes back."""
+    _check_details(event, {"account", "action"})
+    _check_subject(event)
+    checked_account(event.details["account"])
+    if event.details["action"] == ALL_ACTIONS:
+        return tuple(Action)
+    return (parse_action(event.details["action"]),)
+
+
+def _check_revoke(event: Event) -> None:
+    _revoked_actions(event)
+
+
+def _check_break_glass(event: Event) -> None:
+    _check_details(event, {"reason"})
+    if not _SALTED_DIGEST.fullmatch(str(event.details["reason"])):
+        raise InputError("the reason is given as a salted digest")
+    _check_subject(event)
+
+
+def _check_consent(event: Event) -> None:
+    _check_details(event, {"change", "consent"})
+    if event.details["change"] not in list(ConsentChange):
+        raise InputError("a consent is given or withdrawn")
+    if not _SALTED_DIGEST.fullmatch(str(event.details["consent"])):
+        raise InputError("the consent is named by the commitment of what was signed")
+    _check_subject(event)
+
+
+def _check_pause(event: Event) -> None:
+    _check_details(event, {"change"})
+    if event.details["change"] not in list(PauseChange):
+        raise InputError("a pause is begun or ended")
+
+
+def _check_network(event: Event) -> None:
+    _check_details(event, {"chain_id", "contract", "account"})
+    chain_id, contract = event.details["chain_id"], event.details["contract"]
+    if not isinstance(chain_id, int) or chain_id < 1:
+        raise InputError("a chain id is a whole number from 1")
+    if not isinstance(contract, str) or not _CONTRACT.fullmatch(contract):
+        raise InputError("a contract is named by its lower-case address")
+    if len(checked_account(event.details["account"])) != _GATEWAY_DIGITS:
+        raise InputError("a gateway has an account of 40 digits, the address of its key")
+
+
+def _check_key_rotation(event: Event) -> None:
+    _check_details(event, {"old_key", "new_key"})
+
+
+# --- Judgement: who may record it, and what it changes ------------------------------------------
+
+
+def _refuse(reason: str, message: str) -> AccessRefusedError:
+    return AccessRefusedError(message, reason=reason)
 
 
 def _is_owner(read: Read, account: str) -> bool:
@@ -166,29 +176,20 @@ def _require_registrar(read: Read, event: Event) -> None:
         )
 
 
-def _require_subject(read: Read, event: Event) -> None:
-    if not event.subject:
-        raise InputError(f"a {event.kind} event names an image by its commitment")
+def _require_live(read: Read, event: Event) -> None:
     if read(erased_key(event.subject)) is not None:
         raise _refuse("erased", "the image was erased: its rights cannot change any more")
 
 
 def _genesis(read: Read, event: Event) -> Changes:
-    if not event.actor:
-        raise InputError("the first event names the owner as its actor")
     if read(OWNER_KEY) is not None:
         raise _refuse("not-owner", "the log has an owner already")
     return {OWNER_KEY: event.actor}
 
 
 def _role(read: Read, event: Event) -> Changes:
-    _check_details(event, {"account", "role", "change"})
     account, role = checked_account(event.details["account"]), parse_role(event.details["role"])
     change = event.details["change"]
-    if change not in list(RoleChange):
-        raise InputError("unknown change of a role")
-    if (role is Role.OWNER) == (change in (RoleChange.ADD, RoleChange.REMOVE)):
-        raise InputError("the owner's role is offered and accepted, all others added and removed")
     if change == RoleChange.ACCEPT:
         return _accept_ownership(read, event, account)
     _require_owner(read, event)
@@ -210,51 +211,28 @@ def _accept_ownership(read: Read, event: Event, account: str) -> Changes:
 
 
 def _grant(read: Read, event: Event) -> Changes:
-    _check_details(event, {"account", "action"}, {"purpose", "expires_ms"})
+    # What the grant allows is judged by `decide` alone, whenever it is used.
     _require_registrar(read, event)
-    _require_subject(read, event)
-    expires_ms = event.details.get("expires_ms")
-    if isinstance(expires_ms, str):
-        raise InputError("an expiry is a whole number of milliseconds")
-    grant = Grant(
-        account=checked_account(event.details["account"]),
-        subject=event.subject,
-        action=parse_action(event.details["action"]),
-        purpose=str(event.details.get("purpose", "")),
-        expires_ms=expires_ms,
-    )
-    if holds_any(read, grant.account, (Role.RESEARCHER,)):
-        _check_research_grant(grant, event.at_ms)
-    value = f"{grant.purpose}/{NEVER if expires_ms is None else expires_ms}"
+    grant = _granted(event)
+    value = f"{grant.purpose}/{NEVER if grant.expires_ms is None else grant.expires_ms}"
     return {grant_key(grant.account, grant.subject, grant.action): value}
 
 
-def _check_research_grant(grant: Grant, at_ms: int) -> None:
-    if not grant.purpose:
-        raise _refuse("purpose", "a grant to a researcher names a purpose")
-    if grant.expires_ms is None or grant.expires_ms - at_ms > MAX_RESEARCH_GRANT_MS:
-        raise _refuse("unbounded", "a grant to a researcher ends within 366 days")
-
-
 def _revoke(read: Read, event: Event) -> Changes:
-    _check_details(event, {"account", "action"})
     _require_registrar(read, event)
-    _require_subject(read, event)
-    account = checked_account(event.details["account"])
-    if event.details["action"] != ALL_ACTIONS:
-        action = parse_action(event.details["action"])
-        return {grant_key(account, event.subject, action): REVOKED}
-    revoked: Changes = {grant_key(account, event.subject, each): REVOKED for each in Action}
-    return revoked | {window_key(account, event.subject): None}
+    account, actions = checked_account(event.details["account"]), _revoked_actions(event)
+    revoked: Changes = {grant_key(account, event.subject, each): REVOKED for each in actions}
+    if event.details["action"] == ALL_ACTIONS:
+        revoked[window_key(account, event.subject)] = None
+    return revoked
 
 
 def _break_glass(read: Read, event: Event) -> Changes:
-    _check_details(event, {"reason"})
-    if not _REASON.fullmatch(str(event.details["reason"])):
-        raise InputError("the reason is given as a salted digest")
+    if read(PAUSED_KEY) is not None:
+        raise _refuse("paused", "the ledger is paused: nothing may be opened")
     if not event.actor or not holds_any(read, event.actor, CLINICAL_ROLES):
         raise _refuse("not-clinical", "only a radiologist or emergency account may break the glass")
-    _require_subject(read, event)
+    _require_live(read, event)
     key = window_key(event.actor, event.subject)
     # A second call within the hour, or a clock that was set back, shortens nothing.
     until_ms = max(event.at_ms + BREAK_GLASS_WINDOW_MS, int(read(key) or 0))
@@ -263,41 +241,89 @@ def _break_glass(read: Read, event: Event) -> Changes:
 
 def _erase(read: Read, event: Event) -> Changes:
     _require_owner(read, event)
-    _require_subject(read, event)
+    _require_live(read, event)
     return {erased_key(event.subject): str(event.at_ms)}
 
 
+def _consent(read: Read, event: Event) -> Changes:
+    if not event.actor or not holds_any(read, event.actor, (Role.CONSENT_SERVICE,)):
+        raise _refuse("not-consent-service", "only a consent service may record a consent event")
+    _require_live(read, event)
+    given = event.details["change"] == ConsentChange.GIVE
+    return {consent_key(event.subject): "given" if given else WITHDRAWN}
+
+
+def _pause(read: Read, event: Event) -> Changes:
+    _require_owner(read, event)
+    pauses, is_paused = event.details["change"] == PauseChange.PAUSE, read(PAUSED_KEY) is not None
+    if pauses and is_paused:
+        raise _refuse("paused", "the ledger is paused already")
+    if not pauses and not is_paused:
+        raise _refuse("not-paused", "the ledger is not paused")
+    return {PAUSED_KEY: str(event.at_ms) if pauses else None}
+
+
+def _network(read: Read, event: Event) -> Changes:
+    _require_owner(read, event)
+    return {
+        NETWORK_KEY: f"{event.details['chain_id']}/{event.details['contract']}",
+        OWNER_KEY: str(event.details["account"]),
+        # An offer made before is void: from here on the contract passes its own ownership on.
+        OFFER_KEY: None,
+    }
+
+
 def _key_rotation(read: Read, event: Event) -> Changes:
-    _check_details(event, {"old_key", "new_key"})
     _require_owner(read, event)
     return {}
 
 
-_RULES: Mapping[EventKind, Callable[[Read, Event], Changes]] = {
-    EventKind.GENESIS: _genesis,
-    EventKind.ROLE: _role,
-    EventKind.GRANT: _grant,
-    EventKind.REVOKE: _revoke,
-    EventKind.BREAK_GLASS: _break_glass,
-    EventKind.ERASE: _erase,
-    EventKind.KEY_ROTATION: _key_rotation,
+_Form = Callable[[Event], None]
+_Judgement = Callable[[Read, Event], Changes]
+_RULES: Mapping[EventKind, tuple[_Form, _Judgement]] = {
+    EventKind.GENESIS: (_check_genesis, _genesis),
+    EventKind.ROLE: (_check_role, _role),
+    EventKind.GRANT: (_check_grant, _grant),
+    EventKind.REVOKE: (_check_revoke, _revoke),
+    EventKind.BREAK_GLASS: (_check_break_glass, _break_glass),
+    EventKind.ERASE: (_check_subject, _erase),
+    EventKind.CONSENT: (_check_consent, _consent),
+    EventKind.PAUSE: (_check_pause, _pause),
+    EventKind.NETWORK: (_check_network, _network),
+    EventKind.KEY_ROTATION: (_check_key_rotation, _key_rotation),
 }
+# Once the rights of a log live in a contract, that alone judges these; the log is their diary.
+_JUDGED_BY_CONTRACT = frozenset(
+    {
+        EventKind.ROLE,
+        EventKind.GRANT,
+        EventKind.REVOKE,
+        EventKind.BREAK_GLASS,
+        EventKind.CONSENT,
+        EventKind.PAUSE,
+    }
+)
 
 
 def changes(read: Read, event: Event) -> Changes:
     """Return what an event changes in the state: new values by key, None to delete one.
 
-    Events that only tell what happened change nothing.
+    Events that only tell what happened change nothing; so do events that a contract judges.
 
     Raises
     ------
     AccessRefusedError
-        The actor may not record this, or the image was erased.
+        The actor may not record this, or the state of the log forbids it.
     InputError
         The details are not those of the kind of event.
     """
-    rule = _RULES.get(event.kind)
-    return {} if rule is None else rule(read, event)
+    if event.kind not in _RULES:
+        return {}
+    check, judge = _RULES[event.kind]
+    check(event)
+    if event.kind in _JUDGED_BY_CONTRACT and read(NETWORK_KEY) is not None:
+        return {}
+    return judge(read, event)
 
 
 @dataclass(slots=True)

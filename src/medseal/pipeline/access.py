@@ -5,6 +5,7 @@ from pathlib import Path
 
 from medseal.errors import AccessRefusedError, ConfigurationError, UnknownImageError
 from medseal.ledger import (
+    MAX_RESEARCH_GRANT_MS,
     Action,
     Decision,
     EventKind,
@@ -38,6 +39,9 @@ _NEXT_STEP = {
     "expired": "ask the owner for a new grant",
     "revoked": "ask the owner for a new grant",
     "purpose": "state the purpose of the grant with --purpose",
+    "unbounded": "ask the owner for a grant that ends within a year",
+    "withdrawn": "the patient has withdrawn the consent to research",
+    "paused": "wait until the owner ends the pause",
     "erased": "the image was erased and cannot come back",
 }
 
@@ -117,7 +121,8 @@ def authorize(
     action
         ``view``, ``classify`` or ``share``.
     purpose
-        Words; the ledger sees their keyed digest only.
+        Code from a published list, such as ``second-opinion``. The ledger holds the word itself,
+        open to all who read it: never free text, never anything about a person.
 
     Raises
     ------
@@ -170,7 +175,8 @@ class GrantRequest:
     action
         ``view``, ``classify`` or ``share``.
     purpose
-        Binds the grant to these words.
+        Code from a published list that each use must state; it stands openly on the ledger, so
+        never free text and never anything about a person.
     until_ms
         UTC milliseconds at which it ends; None for no end.
     role
@@ -203,17 +209,29 @@ def grant(workspace: Workspace, request: GrantRequest) -> Path:
         if role not in present:
             event = role_event(account, role, RoleChange.ADD, actor=workspace.owner)
             workspace.keep_receipt(workspace.ledger.append(event))
-    receipt = workspace.ledger.grant(
-        Grant(
-            account=account,
-            subject=record.commitment,
-            action=Action(request.action),
-            purpose=purpose_word(request.purpose),
-            expires_ms=request.until_ms,
-        ),
-        actor=workspace.owner,
+    given = Grant(
+        account=account,
+        subject=record.commitment,
+        action=Action(request.action),
+        purpose=purpose_word(request.purpose),
+        expires_ms=request.until_ms,
     )
-    return workspace.keep_receipt(receipt)
+    if Role.RESEARCHER in workspace.ledger.roles(account):
+        _check_research_grant(given)
+    return workspace.keep_receipt(workspace.ledger.grant(given, actor=workspace.owner))
+
+
+def _check_research_grant(given: Grant) -> None:
+    """Refuse what the ledger would record and never act on: better now than at the first use."""
+    if not given.purpose:
+        raise AccessRefusedError(
+            "a grant to a researcher names a purpose: give it with --purpose", reason="purpose"
+        )
+    if given.expires_ms is None or given.expires_ms - now_ms() > MAX_RESEARCH_GRANT_MS:
+        raise AccessRefusedError(
+            "a grant to a researcher ends within 366 days: give its end with --until",
+            reason="unbounded",
+        )
 
 
 def revoke(workspace: Workspace, name: str, image_id: str, action: str | None) -> Path:
