@@ -1,7 +1,7 @@
 """Train the paper-style cipher, whose weights are the key, and measure what the paper claims of it.
 
 `python -m benchmarks.encryption_learned --data DIR --work FOLDER` trains the pairs. Expected: see
-the row of the paper in docs/results.md. Time: about a minute a pair on one idle core. No security
+the row of the paper in docs/results.md. Time: about four minutes a pair on one core. No security
 claim rests on a learned method.
 """
 

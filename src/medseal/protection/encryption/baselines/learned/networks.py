@@ -31,7 +31,7 @@ class LearnedConfig:
 
     channels: int = 32
     layers: int = 3
-    steps: int = 1000
+    steps: int = 8000
     batch_size: int = 8
     learning_rate: float = 1e-3
     noise_weight: float = 0.001
