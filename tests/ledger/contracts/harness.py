@@ -173,12 +173,12 @@ class Chain:
         found: dict[str, Any] = receipt
         return found
 
-    def call(self, call: Mapping[str, str]) -> bytes:
-        """Run a call at the newest block; raises `Reverted`."""
+    def call(self, call: Mapping[str, str], block: str = "latest") -> bytes:
+        """Run a call on what a block has left; raises `Reverted`."""
         if self.watcher is not None:
             self.watcher.called(self.node, call)
         try:
-            answer: str = self.node.rpc("eth_call", call, "latest")
+            answer: str = self.node.rpc("eth_call", call, block)
         except RpcError as error:
             raise self.refusal(error) from error
         return bytes.fromhex(answer[2:])
@@ -209,6 +209,14 @@ class Chain:
         """Return the time of the newest block, in seconds."""
         return int(self.block()["timestamp"], 16)
 
+    def next_block_at(self, timestamp: int) -> None:
+        """Set the time of the next block, in seconds; time never goes back."""
+        if self.node.rpc("web3_clientVersion").startswith("anvil"):
+            self.node.rpc("evm_setNextBlockTimestamp", timestamp)
+        else:
+            # Ganache was told to add a second with each block.
+            self.node.rpc("evm_increaseTime", timestamp - self.now() - 1)
+
 
 @dataclass
 class Deployed:
@@ -234,7 +242,7 @@ class Deployed:
         request = self._request(name, values, sender)
         receipt = self.chain.send(request)
         if receipt["status"] != "0x1":
-            self.chain.call(request)
+            self.chain.call(request, receipt["blockNumber"])
             raise AssertionError("refused in a block and allowed afterwards")
         block = self.chain.node.rpc("eth_getBlockByHash", receipt["blockHash"], False)
         return Done(

@@ -81,15 +81,3 @@ def test_terms_without_an_action_are_refused(
     with pytest.raises(Reverted, match="MalformedTerms") as caught:
         contract.send("grant", subject, parties.person, terms(action))
     assert caught.value.values == (terms(action),)
-
-
-@pytest.mark.parametrize(
-    "sender", ["radiologist", "researcher", "consent_service", "auditor", "emergency", "stranger"]
-)
-def test_others_are_refused(
-    staffed: Deployed, parties: Parties, subject: bytes, sender: str
-) -> None:
-    caller = getattr(parties, sender)
-    with pytest.raises(Reverted, match="NotRegistrar") as caught:
-        staffed.call("grant", subject, parties.person, terms(VIEW), sender=caller)
-    assert caught.value.values == (caller,)
