@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger.ethereum import nodes
+from benchmarks import nodes
 from tests.ledger.ethereum.nodes import (
     NodeAccount,
     NodeProcess,
