@@ -7,12 +7,14 @@ import pytest
 
 from medseal.ledger import (
     COSIGNATURE_V1,
+    AccessState,
     EmbeddedLedger,
     Event,
     EventKind,
     SigningKey,
     genesis_event,
 )
+from tests.ledger.cast import begun
 
 OWNER = "0" * 31 + "1"
 SUBJECT = "sha256:" + "5a" * 32
@@ -43,6 +45,11 @@ def make_event() -> Callable[[int], Event]:
         )
 
     return make
+
+
+@pytest.fixture
+def state() -> AccessState:
+    return begun()
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
+import json
 import string
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from medseal.ledger.events import (
     EventKind,
 )
 
+VECTORS = Path(__file__).parents[1] / "vectors" / "ledger-event"
+LEAVES = [path for path in sorted(VECTORS.glob("*.json")) if "leaf" in json.loads(path.read_text())]
 HEX = "0123456789abcdef"
 WORD = string.ascii_letters + string.digits + "_:+/=@-"
 NONCE = "0" * 32
@@ -162,3 +166,25 @@ def test_a_leaf_is_bounded() -> None:
 def test_garbage_never_escapes_the_tree_of_errors(data: bytes) -> None:
     with pytest.raises(LedgerError, match="event"):
         Event.parse(LEAF_VERSION + data)
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=lambda path: path.stem)
+def test_vectors(path: Path) -> None:
+    vector = json.loads(path.read_text())
+    leaf = vector["leaf"].encode()
+    if vector["expect"] == "success":
+        assert Event.parse(leaf).leaf() == leaf
+        return
+    assert vector["expect"] == "LedgerError"
+    with pytest.raises(LedgerError, match=vector["message"]):
+        Event.parse(leaf)
+
+
+def test_there_are_vectors() -> None:
+    kinds = {
+        Event.parse(json.loads(path.read_text())["leaf"].encode()).kind
+        for path in LEAVES
+        if path.stem.startswith("valid_")
+    }
+    assert len(LEAVES) > 20
+    assert len(kinds) > 10
