@@ -180,6 +180,8 @@ class Chain:
         try:
             answer: str = self.node.rpc("eth_call", call, block)
         except RpcError as error:
+            if "revert" not in str(error):
+                raise
             raise self.refusal(error) from error
         return bytes.fromhex(answer[2:])
 
@@ -189,7 +191,7 @@ class Chain:
         text = error.data if isinstance(error.data, str) else json.dumps(error.data)
         match = re.search(r"0x((?:[0-9a-f]{2}){4,})", text)
         if match is None:
-            return Reverted(str(error), ())
+            return Reverted("no reason", ())
         data = bytes.fromhex(match[1])
         if data[:4] not in self.build.errors:
             return Reverted(match[0], ())
@@ -236,6 +238,10 @@ class Deployed:
         answer = self.chain.call(self._request(name, values, sender))
         found = decode(self.chain.build.functions[name].outputs, answer)
         return found[0] if len(found) == 1 else found
+
+    def call_nothing(self, name: str, *values: Any, sender: str) -> None:
+        """Run a function that gives nothing back as a call: it passes, or raises `Reverted`."""
+        assert self.chain.call(self._request(name, values, sender)) == b""
 
     def send(self, name: str, *values: Any, sender: str | None = None) -> Done:
         """Run a function in a transaction, or raise `Reverted`; the owner sends by default."""
