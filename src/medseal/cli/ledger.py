@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from medseal.cli import ledger_witness
+from medseal.cli import ledger_audit, ledger_witness
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
 from medseal.pipeline import ledger
 from medseal.pipeline.workspace import Workspace
@@ -15,7 +15,7 @@ def command() -> None:
     """Status, proofs, checkpoints, witnesses, audit, synchronisation."""
 
 
-for _command in ledger_witness.COMMANDS:
+for _command in (*ledger_witness.COMMANDS, *ledger_audit.COMMANDS):
     command.add_command(_command)
 
 
@@ -57,22 +57,6 @@ def verify_command(options: Common, receipt_file: Path, log_key: Path | None) ->
         value,
         f"{receipt_file}: valid; entry {value['index']} of {value['size']}, "
         f"kind '{value['kind']}', {value['at']}",
-    )
-
-
-@command.command(name="audit")
-@option("--since", type=FILE, help="Checkpoint kept elsewhere; the log must continue it.")
-@option("--proof", type=FILE, help="With --since: write the consistency proof for a witness.")
-@common
-def audit_command(options: Common, since: Path | None, proof: Path | None) -> None:
-    """Replay the whole log and compare every stored byte; check it against an older checkpoint."""
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
-        value = ledger.audit(workspace, since=since, proof=proof)
-    emit(
-        options,
-        value,
-        f"{value['size']} entries and {value['checkpoints']} checkpoints verify"
-        + (f"; continues the checkpoint of size {value['since']}" if since else ""),
     )
 
 
