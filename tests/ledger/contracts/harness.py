@@ -251,11 +251,20 @@ class Deployed:
             self.chain.call(request, receipt["blockNumber"])
             raise AssertionError("refused in a block and allowed afterwards")
         block = self.chain.node.rpc("eth_getBlockByHash", receipt["blockHash"], False)
+        if not receipt["logs"]:
+            # Whatever changes is told: without an event the storage is what it was.
+            number = int(block["number"], 16)
+            assert self.storage_root(number) == self.storage_root(number - 1)
         return Done(
             gas_used=int(receipt["gasUsed"], 16),
             events=tuple(self.event(log) for log in receipt["logs"]),
             timestamp=int(block["timestamp"], 16),
         )
+
+    def storage_root(self, number: int) -> str:
+        """Return the digest of all that the contract stores after a block."""
+        proof = self.chain.node.rpc("eth_getProof", self.address, [], hex(number))
+        return str(proof["storageHash"])
 
     def event(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return name and values of an event of this contract."""

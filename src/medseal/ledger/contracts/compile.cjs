@@ -1,4 +1,6 @@
-// Compile the contract to standard output, with fixed settings: node compile.cjs
+// Compile the contract to standard output, with fixed settings: node compile.cjs [--exact]
+// Without an option: the file MedsealLedger.json. With --exact: a build without optimizer, in which
+// each instruction has its place in the sources, with the syntax trees; for tests and analysis.
 "use strict";
 
 const fs = require("node:fs");
@@ -7,6 +9,7 @@ const solc = require("solc");
 
 const here = __dirname;
 const names = ["AccessPolicy.sol", "AnchorRegistry.sol", "MedsealLedger.sol"];
+const isExact = process.argv[2] === "--exact";
 
 // A file of OpenZeppelin, from the installed package.
 function findImports(name) {
@@ -21,21 +24,14 @@ const input = {
   settings: {
     // Shanghai: the newest rules that every supported node knows, down to Ganache.
     evmVersion: "shanghai",
-    optimizer: { enabled: true, runs: 10000 },
-    viaIR: true,
+    optimizer: isExact ? { enabled: false } : { enabled: true, runs: 10000 },
+    viaIR: !isExact,
     metadata: { bytecodeHash: "ipfs" },
     outputSelection: {
+      "*": { "": isExact ? ["ast"] : [] },
       "MedsealLedger.sol": {
-        MedsealLedger: [
-          "abi",
-          "evm.bytecode.object",
-          "evm.deployedBytecode.object",
-          "evm.deployedBytecode.sourceMap",
-          "evm.deployedBytecode.generatedSources",
-          "metadata",
-        ],
+        MedsealLedger: ["abi", "evm.bytecode", "evm.deployedBytecode", "metadata"],
       },
-      "": { "": [] },
     },
   },
 };
@@ -57,4 +53,9 @@ const artifact = {
   deployedBytecode: "0x" + contract.evm.deployedBytecode.object,
   metadata: contract.metadata,
 };
-process.stdout.write(JSON.stringify(artifact, null, 1) + "\n");
+if (isExact) {
+  artifact.sourceMap = contract.evm.bytecode.sourceMap;
+  artifact.deployedSourceMap = contract.evm.deployedBytecode.sourceMap;
+  artifact.sources = output.sources;
+}
+process.stdout.write(JSON.stringify(artifact, null, isExact ? 0 : 1) + "\n");
