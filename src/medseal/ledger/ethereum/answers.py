@@ -165,6 +165,18 @@ class Fees:
     gas_price_wei: int
     priority_fee_wei: int
 
+    def fields(self) -> dict[str, int]:
+        """Return what a transaction says about fees; it outlasts a doubling of the base fee."""
+        if self.base_fee_wei is None:
+            return {"gasPrice": self.gas_price_wei}
+        # A network that takes no fees: whoever sends there need not hold anything.
+        priority = min(self.priority_fee_wei, self.gas_price_wei)
+        return {
+            "type": 2,
+            "maxFeePerGas": 2 * self.base_fee_wei + priority,
+            "maxPriorityFeePerGas": priority,
+        }
+
 
 # --- Values -----------------------------------------------------------------------------------
 
@@ -278,7 +290,7 @@ _KINDS: tuple[tuple[type[NodeError], re.Pattern[str]], ...] = (
     (
         GasLimitError,
         re.compile(
-            r"exceeds (?:the )?block gas limit|exceeds block's gas limit|gas limit too high"
+            r"exceeds (?:the )?block gas limit|exceeds block's gas limit|intrinsic gas too high"
         ),
     ),
 )

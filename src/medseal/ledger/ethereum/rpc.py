@@ -33,14 +33,15 @@ from medseal.ledger.ethereum.answers import (
 )
 from medseal.ledger.ethereum.transport import Transport
 
-__all__ = ["MAX_BATCH_REQUESTS", "MAX_LOGS", "Node"]
+__all__ = ["MAX_BATCH_REQUESTS", "MAX_LOGS", "Node", "Request", "call_request"]
 
 # Besu refuses more than 1,024 in one batch; far fewer keep an answer small.
 MAX_BATCH_REQUESTS = 100
 MAX_LOGS = 100_000
 _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 2.0
-_NO_METHOD = -32601
+# Codes of a method that a node does not have: the standard's, Besu's, Ganache's.
+_NO_METHOD = (-32601, -32604, -32700)
 
 Request = tuple[str, Sequence[Any]]
 Uniform = Callable[[float, float], float]
@@ -120,9 +121,9 @@ class Node:
         return self._transport.shown
 
     @property
-    def opened(self) -> int:
-        """Connections made so far; a new one may lead to another node than the last."""
-        return self._transport.opened
+    def losses(self) -> int:
+        """How often a connection was lost so far: the next may lead to another node."""
+        return self._transport.losses
 
     def with_limits(self, *, timeout_seconds: float, attempts: int) -> Self:
         """Return the same node, on the same connections, with other limits."""
@@ -188,8 +189,8 @@ class Node:
         for attempt in range(1, self._attempts + 1):
             try:
                 return send()
-            except UnreachableError:
-                if attempt == self._attempts:
+            except UnreachableError as error:
+                if attempt == self._attempts or isinstance(error, NodeError):
                     raise
                 # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
                 pause = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
@@ -242,7 +243,7 @@ class Node:
                 ("eth_maxPriorityFeePerGas", ()),
             )
         )
-        if isinstance(priority, NodeError) and priority.code == _NO_METHOD:
+        if isinstance(priority, NodeError) and priority.code in _NO_METHOD:
             priority = "0x0"
         for result in (head, price, priority):
             if isinstance(result, NodeError):

@@ -15,13 +15,13 @@ import time
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from medseal.errors import InputError, UnreachableError
+from medseal.errors import InputError, NodeError, UnreachableError
 
 __all__ = ["MAX_RESPONSE_BYTES", "Transport"]
 
 # 10,000 logs of anchors are about 7 MB.
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-MAX_IDLE_CONNECTIONS = 8
+MAX_IDLE_CONNECTIONS = 32
 _READ_BYTES = 65_536
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OK = 200
@@ -74,8 +74,8 @@ class Transport:
     ----------
     shown
         Scheme, host and port: all of the address that a message may repeat.
-    opened
-        Connections made so far; a new one may lead to another node than the last.
+    losses
+        How often a connection was lost or given up so far: the next may lead to another node.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class Transport:
         parts = _checked_url(url)
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
         self.shown = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-        self.opened = 0
+        self.losses = 0
         self._address = (host, port)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -106,6 +106,7 @@ class Transport:
         """Close the connections that no exchange uses."""
         with self._lock:
             idle, self._idle = self._idle, []
+            self.losses += 1
         for connection in idle:
             connection.close()
 
@@ -117,7 +118,9 @@ class Transport:
         Raises
         ------
         UnreachableError
-            No answer in time, one that is too long, or one that no node gives.
+            No answer in time, or one that no node gives.
+        NodeError
+            The answer is too long, or the login is refused.
         """
         deadline = time.monotonic() + timeout_seconds
         idle = self._take_idle()
@@ -146,6 +149,7 @@ class Transport:
             if self._process != os.getpid():
                 # Connections made before a fork belong to the parent.
                 self._idle, self._process = [], os.getpid()
+                self.losses += 1
             return self._idle.pop() if self._idle else None
 
     def _connect(self, deadline: float) -> socket.socket:
@@ -158,8 +162,6 @@ class Transport:
         except BaseException:
             connected.close()
             raise
-        with self._lock:
-            self.opened += 1
         return connected
 
     def _exchange(self, connected: socket.socket, body: bytes, deadline: float) -> bytes:
@@ -176,6 +178,10 @@ class Transport:
                 response.begin()
                 content = self._read(response)
                 is_kept = not response.will_close
+        except BaseException:
+            with self._lock:
+                self.losses += 1
+            raise
         finally:
             if not is_kept or not self._keep(connected):
                 connected.close()
@@ -193,16 +199,14 @@ class Transport:
         while chunk := response.read(_READ_BYTES):
             content += chunk
             if len(content) > MAX_RESPONSE_BYTES:
-                raise UnreachableError(
-                    f"{self.shown} answered with more than {MAX_RESPONSE_BYTES} bytes"
-                )
+                raise NodeError(f"{self.shown} answered with more than {MAX_RESPONSE_BYTES} bytes")
         return bytes(content)
 
     def _checked(self, status: int, content: bytes) -> bytes:
         if status == _OK or (status in _ANSWERED and content[:1] in (b"{", b"[")):
             return content
         if status in _LOGIN_REFUSED:
-            raise UnreachableError(f"{self.shown} refused the login: check the address")
+            raise NodeError(f"{self.shown} refused the login: check the address")
         raise UnreachableError(f"{self.shown} answered with HTTP status {status}")
 
 
