@@ -249,7 +249,8 @@ class Contract:
     def _answer(self, request: Request) -> bytes:
         """Return what a call returns; a refusal there means that another contract answers."""
         try:
-            return parse_data(self.node.request(*request))
+            method, params = request
+            return parse_data(self.node.request(method, *params))
         except RevertedError:
             raise self.mismatch() from None
 

@@ -267,7 +267,8 @@ class Node:
         RevertedError
             The contract refused the call.
         """
-        return parse_data(self.request(*call_request(to, data, sender=sender, block=block)))
+        method, params = call_request(to, data, sender=sender, block=block)
+        return parse_data(self.request(method, *params))
 
     def estimate(self, transaction: dict[str, Any]) -> int:
         """Return the gas that a transaction in JSON-RPC form would take; raises as `call`."""
