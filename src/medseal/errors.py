@@ -21,6 +21,8 @@ __all__ = [
     "CipherIntegrityError",
     "CipherKeyError",
     "ConfigurationError",
+    "ConsentError",
+    "ConsentReplayError",
     "ConsistencyError",
     "DamagedLedgerError",
     "DeidentificationError",
@@ -320,6 +322,14 @@ class AnchorError(LedgerError):
 
 class AlreadyAnchoredError(LedgerError):
     """The contract holds this root already; there is nothing left to send."""
+
+
+class ConsentError(LedgerError):
+    """A patient's statement is malformed, not signed by this patient, or not for this ledger."""
+
+
+class ConsentReplayError(ConsentError):
+    """A patient's statement is not newer than the last one, or was signed too long ago."""
 
 
 class SignatureMismatchError(LedgerError):

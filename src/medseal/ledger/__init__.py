@@ -3,6 +3,18 @@
 from medseal.ledger.audit import AuditReport
 from medseal.ledger.checkpoint import Checkpoint, verify_checkpoint
 from medseal.ledger.commitment import check_commitment, commit, new_salt
+from medseal.ledger.consent import (
+    NO_NETWORK,
+    Consent,
+    ConsentDomain,
+    SignedConsent,
+    consent_commitment,
+    new_patient_key,
+    patient_address,
+    sign_consent,
+    verify_consent,
+)
+from medseal.ledger.consent_record import ConsentRecord, accept_consent
 from medseal.ledger.difference import TreeExport, check_same_log
 from medseal.ledger.embedded import EmbeddedLedger
 from medseal.ledger.events import Event, EventKind, now_ms
@@ -30,12 +42,16 @@ from medseal.ledger.witness import cosign_checkpoint
 __all__ = [
     "COSIGNATURE_V1",
     "MAX_RESEARCH_GRANT_MS",
+    "NO_NETWORK",
     "AccessState",
     "Action",
     "Anchor",
     "AuditReport",
     "Checkpoint",
+    "Consent",
     "ConsentChange",
+    "ConsentDomain",
+    "ConsentRecord",
     "Decision",
     "EmbeddedLedger",
     "Event",
@@ -47,26 +63,33 @@ __all__ = [
     "Receipt",
     "Role",
     "RoleChange",
+    "SignedConsent",
     "Signer",
     "SigningKey",
     "SyncState",
     "TreeExport",
     "VerifyingKey",
+    "accept_consent",
     "break_glass_event",
     "check_commitment",
     "check_same_log",
     "commit",
+    "consent_commitment",
     "consent_event",
     "cosign_checkpoint",
     "erase_event",
     "genesis_event",
     "grant_event",
     "network_event",
+    "new_patient_key",
     "new_salt",
     "now_ms",
+    "patient_address",
     "pause_event",
     "revoke_event",
     "role_event",
+    "sign_consent",
     "verify",
     "verify_checkpoint",
+    "verify_consent",
 ]

@@ -23,6 +23,8 @@ __all__ = [
     "Read",
     "Role",
     "checked_account",
+    "checked_purpose",
+    "checked_subject",
     "consent_key",
     "decide",
     "erased_key",
@@ -45,7 +47,6 @@ _ACCOUNT = re.compile(r"[0-9a-f]{32}|(?!0{8})[0-9a-f]{40}")
 _SUBJECT = re.compile(r"sha256:[0-9a-f]{64}")
 _PURPOSE = re.compile(r"(?:[a-z][a-z0-9-]{0,31})?")
 _MAX_AT_MS = 253_402_300_799_999
-_PURPOSE_FORM = "a purpose has letters a to z, digits and hyphens, at most 32, a letter first"
 # Words in the values of the state.
 NEVER = "never"
 REVOKED = "revoked"
@@ -109,8 +110,8 @@ class Grant:
 
     def __post_init__(self) -> None:
         checked_account(self.account)
-        _match(_SUBJECT, self.subject, "the image is named by its commitment")
-        _match(_PURPOSE, self.purpose, _PURPOSE_FORM)
+        checked_subject(self.subject)
+        checked_purpose(self.purpose)
         object.__setattr__(self, "action", parse_action(self.action))
         if self.expires_ms is not None and (
             type(self.expires_ms) is not int or not 0 <= self.expires_ms <= _MAX_AT_MS
@@ -157,6 +158,20 @@ def _match(pattern: re.Pattern[str], value: object, message: str) -> str:
 def checked_account(value: object) -> str:
     """Return an account; raise `InputError` for anything else."""
     return _match(_ACCOUNT, value, "an account is 32 hexadecimal digits, or the 40 of an address")
+
+
+def checked_subject(value: object) -> str:
+    """Return the commitment of an image; raise `InputError` for anything else."""
+    return _match(_SUBJECT, value, "the image is named by its commitment")
+
+
+def checked_purpose(value: object) -> str:
+    """Return a purpose, empty for none; raise `InputError` for anything else."""
+    return _match(
+        _PURPOSE,
+        value,
+        "a purpose has letters a to z, digits and hyphens, at most 32, a letter first",
+    )
 
 
 def parse_action(value: object) -> Action:
@@ -305,8 +320,8 @@ def decide(
         An argument has another form.
     """
     checked_account(account)
-    _match(_SUBJECT, subject, "the image is named by its commitment")
-    _match(_PURPOSE, purpose, _PURPOSE_FORM)
+    checked_subject(subject)
+    checked_purpose(purpose)
     action = parse_action(action)
     # 1.-4. What holds whatever was granted.
     reason = _overriding(read, account, subject)
