@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from benchmarks.contract_coverage import PLUGIN
 from tests.ledger.contracts.harness import Build, Chain, Deployed, role
 from tests.ledger.ethereum.nodes import NodeProcess, node_accounts, start_anvil, start_ganache
 
 NODES = ("anvil-prague", "anvil-shanghai", "ganache")
-# Name of the plugin that measures what the tests reach; see benchmarks/contract_coverage.py.
-COVERAGE_PLUGIN = "medseal-contract-coverage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +39,12 @@ def _started(name: str) -> AbstractContextManager[NodeProcess]:
 @pytest.fixture(scope="session", params=NODES)
 def chain(request: pytest.FixtureRequest) -> Iterator[Chain]:
     """A node with the build under test."""
-    coverage = request.config.pluginmanager.get_plugin(COVERAGE_PLUGIN)
+    # Set while the coverage is measured: another build, and who wants to see what is run.
+    coverage = request.config.pluginmanager.get_plugin(PLUGIN)
     with _started(request.param) as node:
         yield Chain(
             node=node,
-            build=Build.committed() if coverage is None else coverage.build,
+            build=Build.committed() if coverage is None else Build.of(coverage.artifact),
             accounts=[one.address for one in node_accounts()],
             watcher=coverage,
         )

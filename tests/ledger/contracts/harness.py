@@ -86,7 +86,7 @@ class Done:
 class Watcher(Protocol):
     """Sees each call and transaction of the tests, for example to measure what they reach."""
 
-    def called(self, node: NodeProcess, call: Mapping[str, str]) -> None: ...
+    def called(self, node: NodeProcess, call: Mapping[str, str], block: str) -> None: ...
 
     def sent(self, node: NodeProcess, transaction: str) -> None: ...
 
@@ -101,8 +101,12 @@ class Build:
     @classmethod
     def committed(cls) -> "Build":
         """Return the build that medseal ships."""
-        stored = json.loads(ARTIFACT.read_text())
-        return cls(abi=stored["abi"], bytecode=stored["bytecode"])
+        return cls.of(json.loads(ARTIFACT.read_text()))
+
+    @classmethod
+    def of(cls, artifact: Mapping[str, Any]) -> "Build":
+        """Return what a file of the compiler holds."""
+        return cls(abi=artifact["abi"], bytecode=artifact["bytecode"])
 
     @cached_property
     def functions(self) -> dict[str, "Signature"]:
@@ -176,7 +180,7 @@ class Chain:
     def call(self, call: Mapping[str, str], block: str = "latest") -> bytes:
         """Run a call on what a block has left; raises `Reverted`."""
         if self.watcher is not None:
-            self.watcher.called(self.node, call)
+            self.watcher.called(self.node, call, block)
         try:
             answer: str = self.node.rpc("eth_call", call, block)
         except RpcError as error:
