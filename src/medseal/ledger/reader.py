@@ -13,7 +13,17 @@ from medseal.ledger.audit import AuditReport, audit_log, check_head, check_key_c
 from medseal.ledger.checkpoint import Checkpoint
 from medseal.ledger.difference import TreeExport, export_tree, refuse_difference
 from medseal.ledger.events import Event, now_ms
-from medseal.ledger.grants import Action, Decision, Grant, Role, decide, parse_grant, roles_of
+from medseal.ledger.grants import (
+    NETWORK_KEY,
+    OWNER_KEY,
+    Action,
+    Decision,
+    Grant,
+    Role,
+    decide,
+    parse_grant,
+    roles_of,
+)
 from medseal.ledger.merkle import Frontier, Tree
 from medseal.ledger.note import SignedNote, VerifyingKey
 from medseal.ledger.protocol import SyncState
@@ -116,6 +126,18 @@ class LedgerReader:
 
     def __len__(self) -> int:
         return self.size
+
+    @property
+    def owner(self) -> str:
+        """Account that owns the log; empty before the first event."""
+        with self._reading() as log:
+            return log.access(OWNER_KEY) or ""
+
+    @property
+    def network(self) -> str:
+        """Contract that judges the rights of the log, ``chain id/address``; empty for none."""
+        with self._reading() as log:
+            return log.access(NETWORK_KEY) or ""
 
     def checkpoint(self, size: int | None = None) -> Checkpoint:
         """Return the newest checkpoint, or the one of a size; `to_bytes` exports it.

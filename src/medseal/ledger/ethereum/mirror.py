@@ -1,0 +1,112 @@
+"""From the log to the outbox: which entries the contract has to learn of, and when to anchor."""
+
+from medseal.errors import ConsistencyError
+from medseal.ledger.embedded import EmbeddedLedger
+from medseal.ledger.ethereum.codec import anchor_call, calls_of
+from medseal.ledger.events import Event, EventKind, now_ms
+from medseal.ledger.item import ANCHOR_SCOPE, Item, ItemKind, NewItem
+from medseal.ledger.outbox import Outbox
+
+__all__ = ["ERASE_SCOPE", "OWNER_SCOPE", "Mirror", "changes_who_may_record", "is_gate", "scope_of"]
+
+OWNER_SCOPE = "role/owner"
+ERASE_SCOPE = "erase/"
+_GATES = (EventKind.ROLE, EventKind.PAUSE, EventKind.ERASE)
+# Entries that are read and noted in one go.
+_CHUNK = 4096
+
+
+def scope_of(event: Event) -> str:
+    """Return what an event changes; of two with the same scope the later one counts."""
+    account = str(event.details.get("account", event.actor))
+    match event.kind:
+        case EventKind.ROLE:
+            role = str(event.details["role"])
+            return OWNER_SCOPE if role == "owner" else f"role/{role}/{account}"
+        case EventKind.PAUSE:
+            return "pause"
+        case EventKind.ERASE:
+            return f"{ERASE_SCOPE}{event.subject}"
+        case EventKind.CONSENT:
+            return f"consent/{event.subject}"
+        case _:
+            # Grants, their revocation and a broken glass: a revocation of all closes a window.
+            return f"right/{event.subject}/{account}"
+
+
+def changes_who_may_record(event: Event) -> bool:
+    """Say whether later events may be allowed or refused because of this one."""
+    return event.kind in _GATES
+
+
+def is_gate(item: Item) -> bool:
+    """Say the same of an item that waits."""
+    return item.scope.startswith(("role/", "pause", ERASE_SCOPE))
+
+
+class Mirror:
+    """Reads the log and fills the outbox.
+
+    Parameters
+    ----------
+    log
+        The log; entries before the cursor of the outbox are not mirrored.
+    outbox
+        What it fills.
+    batch_leaves, batch_seconds
+        A batch is closed when it has so many entries, or its first one is so old.
+    """
+
+    def __init__(
+        self, log: EmbeddedLedger, outbox: Outbox, *, batch_leaves: int, batch_seconds: float
+    ) -> None:
+        self._log = log
+        self._outbox = outbox
+        self._batch_leaves = batch_leaves
+        self._batch_ms = batch_seconds * 1000
+
+    def scan(self) -> None:
+        """Take in the changes of rights that the log has gained.
+
+        Raises
+        ------
+        ConsistencyError
+            The log is shorter than it was.
+        """
+        cursor, size = self._outbox.cursor(), self._log.size
+        if size < cursor:
+            raise ConsistencyError(
+                f"{self._log.path}: the log was rolled back, it had {cursor} entries and now has"
+                f" {size}"
+            )
+        while cursor < size:
+            end = min(cursor + _CHUNK, size)
+            items: list[NewItem] = []
+            for index, event in self._log.events(cursor, end):
+                items += _items_of(index, event)
+            self._outbox.extend(items, end)
+            cursor = end
+
+    def close_batch(self, *, flush: bool = False) -> None:
+        """Queue an anchor of the newest checkpoint when a batch is full or old, or at once."""
+        head = self._log.checkpoint()
+        last = self._outbox.last_anchor()
+        if head.size <= last:
+            return
+        if flush or head.size - last >= self._batch_leaves or self._is_old(last):
+            data = anchor_call(head.root, head.size)
+            self._outbox.close_batch(
+                NewItem(kind=ItemKind.ANCHOR, place=head.size, data=data, scope=ANCHOR_SCOPE)
+            )
+
+    def _is_old(self, index: int) -> bool:
+        _, first = next(self._log.events(index, index + 1))
+        # A clock that was set back must not hold a batch open.
+        return not 0 <= now_ms() - first.at_ms < self._batch_ms
+
+
+def _items_of(index: int, event: Event) -> list[NewItem]:
+    return [
+        NewItem(kind=ItemKind.CALL, place=index, part=part, data=data, scope=scope_of(event))
+        for part, data in enumerate(calls_of(event))
+    ]

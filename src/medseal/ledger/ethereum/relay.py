@@ -1,0 +1,265 @@
+"""The relay: brings what waits in the outbox to the contract, each item once, in order.
+
+Transactions are stored before they are sent, so a repetition sends the same bytes. Numbers of
+transactions (nonces) are given out here alone, while the outbox is held, and leave no gap.
+"""
+
+from collections.abc import Iterator
+
+from medseal.errors import (
+    ChainMismatchError,
+    NodeError,
+    NonceTooLowError,
+    UnderpricedError,
+)
+from medseal.ledger.ethereum.answers import Fees
+from medseal.ledger.ethereum.codec import account_to_address
+from medseal.ledger.ethereum.contract import Contract
+from medseal.ledger.ethereum.fees import signed_transaction
+from medseal.ledger.ethereum.mirror import ERASE_SCOPE, OWNER_SCOPE, Mirror
+from medseal.ledger.ethereum.rpc import Node
+from medseal.ledger.ethereum.settings import RelaySettings
+from medseal.ledger.ethereum.signer import TransactionSigner
+from medseal.ledger.ethereum.tracker import Tracker
+from medseal.ledger.events import now_ms
+from medseal.ledger.item import Item, ItemKind, SignedTransaction, Stage
+from medseal.ledger.outbox import Outbox
+
+__all__ = ["Relay"]
+
+_UNDERPRICED = "underpriced"
+
+
+class _Stop(Exception):  # noqa: N818 - ends a round early, it is no error
+    """Nothing more can be sent in this round."""
+
+
+class _Numbers:
+    """Numbers of transactions of one account, as the node and this round know them."""
+
+    def __init__(self, node: Node, account: str) -> None:
+        address = account_to_address(account)
+        self.used = node.nonce(address, "latest")
+        # What a node has accepted may be more than it has put into blocks, never less.
+        self.next = max(self.used, node.nonce(address, "pending"))
+
+
+class Relay:
+    """Sends for one outbox.
+
+    Parameters
+    ----------
+    mirror, outbox, tracker
+        Where items come from, where they wait, and what becomes of them.
+    contract, signer
+        Where they go, and who signs.
+    settings
+        See `RelaySettings`.
+    """
+
+    def __init__(
+        self,
+        *,
+        mirror: Mirror,
+        outbox: Outbox,
+        tracker: Tracker,
+        contract: Contract,
+        signer: TransactionSigner,
+        settings: RelaySettings,
+    ) -> None:
+        self._mirror = mirror
+        self._outbox = outbox
+        self._tracker = tracker
+        self._node = contract.node
+        self._contract = contract
+        self._signer = signer
+        self._settings = settings
+        self._numbers: dict[str, _Numbers] = {}
+        self._fees: Fees | None = None
+
+    def round(self, *, flush: bool = False) -> None:
+        """Carry everything one step on, as far as it can be done now.
+
+        Parameters
+        ----------
+        flush
+            Close the present batch even if it is small and young.
+
+        Raises
+        ------
+        ChainMismatchError
+            The node speaks for another chain, or the contract is not there any more.
+        UnreachableError, NodeError
+            The node did not answer, or not as it should; everything waits in the outbox.
+        StorageFullError, LedgerBusyError, LedgerError
+            The log or the outbox cannot be read or written.
+        """
+        with self._outbox.exclusive():
+            # 1. What the log has gained; this needs no network.
+            self._mirror.scan()
+            self._mirror.close_batch(flush=flush)
+            if self._outbox.is_empty():
+                return
+            # 2. Is it the right chain, and what does it hold?
+            self._check_chain()
+            self._tracker.recheck()
+            self._tracker.poll()
+            # 3. Send; some nodes have the block ready at once.
+            if self._send():
+                self._tracker.poll()
+
+    def _check_chain(self) -> None:
+        try:
+            self._contract.check()
+        except ChainMismatchError:
+            # The same chain without the contract has lost what was final; another says nothing.
+            if self._node.chain_id() == self._contract.chain_id:
+                self._tracker.recheck()
+            raise
+
+    def _send(self) -> bool:
+        """Send what waits, in order, and say whether anything was sent."""
+        self._numbers, self._fees = {}, None
+        is_sent = False
+        flying = len(self._outbox.items(Stage.SUBMITTED))
+        try:
+            for item in self._outbox.items(Stage.QUEUED, Stage.SUBMITTED):
+                if item.stage is Stage.QUEUED:
+                    if flying >= self._settings.max_in_flight:
+                        break
+                    flying += 1
+                for signed in self._next_step(item):
+                    self._hand_over(item, signed)
+                    is_sent = True
+        except _Stop:
+            pass
+        return is_sent
+
+    def _next_step(self, item: Item) -> Iterator[SignedTransaction]:
+        """Yield what has to be sent for an item now, if anything."""
+        if item.nonce is None or item.account is None:
+            yield from self._sign_first(item)
+            return
+        numbers = self._numbers_of(item.account)
+        if item.nonce < numbers.used:
+            # Taken by another transaction, or mined a moment ago: the tracker tells.
+            if item.stage is Stage.QUEUED:
+                yield from self._sign_again(item)
+        elif item.nonce < numbers.next and item.stage is Stage.SUBMITTED:
+            yield from self._bump(item, numbers)
+        elif item.nonce <= numbers.next:
+            yield self._signed_already(item, item.nonce)
+        elif self._node.transaction(self._outbox.signed(item)[0].hash) is None:
+            # A gap that nobody fills: the chain begins anew and has other numbers.
+            yield from self._sign_again(item)
+
+    def _signed_already(self, item: Item, nonce: int) -> SignedTransaction:
+        """Return the stored transaction, or one that pays more where it paid too little."""
+        newest = self._outbox.signed(item)[0]
+        is_ours = item.account == self._signer.account
+        if item.detail == _UNDERPRICED and newest.price > 0 and is_ours:
+            return self._sign(item, nonce, above=newest.price)
+        return newest
+
+    def _numbers_of(self, account: str) -> _Numbers:
+        if account not in self._numbers:
+            self._numbers[account] = _Numbers(self._node, account)
+        return self._numbers[account]
+
+    # --- Signing ------------------------------------------------------------------------------
+
+    def _sign_first(self, item: Item) -> Iterator[SignedTransaction]:
+        if self._is_wanted(item):
+            yield self._sign(item, self._free_nonce())
+
+    def _sign_again(self, item: Item) -> Iterator[SignedTransaction]:
+        """Sign an item whose number is lost, unless a later one of its scope was faster."""
+        if self._tracker.settle_if_mined(item):
+            return
+        later = self._outbox.later(item)
+        if any(one.stage is Stage.SUBMITTED for one in later):
+            # It may be mined or not; sent after it, this item would undo it.
+            raise _Stop
+        if any(one.stage in (Stage.MINED, Stage.FINAL) for one in later):
+            is_anchor = item.kind is ItemKind.ANCHOR
+            self._outbox.note(item, Stage.SKIPPED if is_anchor else Stage.REFUSED, "overtaken")
+            return
+        yield from self._sign_first(item)
+
+    def _is_wanted(self, item: Item) -> bool:
+        """Ask the contract about anchors and erasures first; write down what it would refuse."""
+        if item.kind is ItemKind.ANCHOR:
+            reason = self._tracker.refusal(item, self._signer.address)
+            if reason and not self._tracker.adopt(item):
+                self._outbox.note(item, Stage.QUEUED, reason)
+            return not reason
+        if not item.scope.startswith(ERASE_SCOPE):
+            return True
+        if any(one.scope == OWNER_SCOPE for one in self._outbox.items(Stage.SUBMITTED)):
+            raise _Stop
+        reason = self._tracker.refusal(item, self._signer.address)
+        if reason:
+            # Erased already, or by a gateway that does not own the contract: it holds here only.
+            self._outbox.note(item, Stage.SKIPPED, reason)
+        return not reason
+
+    def _free_nonce(self) -> int:
+        numbers = self._numbers_of(self._signer.account)
+        held = self._outbox.nonces(self._signer.account, numbers.next)
+        nonce = numbers.next
+        while nonce in held:
+            nonce += 1
+        return nonce
+
+    def _sign(self, item: Item, nonce: int, *, above: int | None = None) -> SignedTransaction:
+        """Sign an item under a number and store it before anybody sees it."""
+        if self._fees is None:
+            self._fees = self._node.fees()
+        price = self._settings.fees.price(self._fees, above=above)
+        if price is None:
+            if above is None:
+                self._outbox.note(item, Stage.QUEUED, "fee-above-limit")
+            raise _Stop
+        call = {
+            "chainId": self._contract.chain_id,
+            "nonce": nonce,
+            "to": self._contract.address,
+            "data": item.data,
+        }
+        signed = signed_transaction(
+            self._signer, call, self._fees, price, is_bump=above is not None
+        )
+        self._outbox.store_signed(item, signed)
+        return signed
+
+    def _bump(self, item: Item, numbers: _Numbers) -> Iterator[SignedTransaction]:
+        """Raise the fee of the transaction that all others wait for, when it is stuck."""
+        newest = self._outbox.signed(item)[0]
+        waited_ms = now_ms() - newest.at_ms
+        if (
+            item.nonce == numbers.used
+            and newest.price > 0
+            and waited_ms > 1000 * self._settings.fees.bump_seconds
+            and item.account == self._signer.account
+        ):
+            yield self._sign(item, numbers.used, above=newest.price)
+
+    # --- Sending ------------------------------------------------------------------------------
+
+    def _hand_over(self, item: Item, signed: SignedTransaction) -> None:
+        """Send stored bytes and write down what the node said."""
+        try:
+            self._node.send(signed.raw)
+        except NonceTooLowError:
+            # Somebody with the same key was faster; the tracker looks who it was.
+            raise _Stop from None
+        except UnderpricedError:
+            # The fees have risen, or another transaction of this number waits there.
+            self._outbox.note(item, Stage.QUEUED, _UNDERPRICED)
+            raise _Stop from None
+        except NodeError as error:
+            self._outbox.note(item, item.stage, type(error).__name__)
+            raise
+        self._outbox.note(item, Stage.SUBMITTED)
+        numbers = self._numbers_of(signed.account)
+        numbers.next = max(numbers.next, signed.nonce + 1)

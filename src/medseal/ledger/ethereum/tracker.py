@@ -1,0 +1,150 @@
+"""What became of what was sent: receipts, confirmations, replaced blocks, lost numbers."""
+
+from collections import Counter
+
+from medseal.errors import AccessRefusedError, AlreadyAnchoredError, NodeError, RevertedError
+from medseal.ledger.ethereum.answers import TxReceipt, parse_receipt
+from medseal.ledger.ethereum.codec import account_to_address
+from medseal.ledger.ethereum.contract import Contract
+from medseal.ledger.ethereum.mirror import ERASE_SCOPE
+from medseal.ledger.ethereum.rpc import Node
+from medseal.ledger.item import Item, ItemKind, Stage
+from medseal.ledger.outbox import Outbox
+
+__all__ = ["Tracker"]
+
+# A receipt may come a moment after the count of the sender's transactions.
+_ROUNDS_WITHOUT_RECEIPT = 2
+
+
+class Tracker:
+    """Compares the outbox with the chain and writes down what is true there.
+
+    Parameters
+    ----------
+    outbox, node, contract
+        What is compared with what.
+    confirmations
+        Blocks above one until what stands in it is final; 0 where a block is final at once.
+    """
+
+    def __init__(
+        self, outbox: Outbox, node: Node, contract: Contract, *, confirmations: int
+    ) -> None:
+        self._outbox = outbox
+        self._node = node
+        self._contract = contract
+        self._confirmations = confirmations
+        self._unseen: Counter[int] = Counter()
+
+    def recheck(self) -> None:
+        """Take back what the chain no longer holds, and make final what is deep enough.
+
+        A block names the one before it, so all below the newest that still stands do too.
+        """
+        head = self._node.block("latest")
+        top = -1 if head is None else head.number
+        while (newest := self._outbox.newest_block()) is not None:
+            number, seen = newest
+            block = self._node.block(number) if number <= top else None
+            canonical = None if block is None else block.hash
+            for value in seen:
+                if value != canonical:
+                    self._outbox.vanish(number, value)
+            if canonical in seen:
+                break
+        self._outbox.confirm(top - self._confirmations)
+
+    def poll(self) -> None:
+        """Look for the receipts of all that was signed and is in no block yet."""
+        waiting = [
+            (item, item.account, item.nonce)
+            for item in self._outbox.items(Stage.QUEUED, Stage.SUBMITTED)
+            if item.account is not None and item.nonce is not None
+        ]
+        if not waiting:
+            return
+        used = {
+            account: self._node.nonce(account_to_address(account), "latest")
+            for account in {account for _, account, _ in waiting}
+        }
+        taken = [item for item, account, nonce in waiting if nonce < used[account]]
+        for item, receipt in zip(taken, self._receipts(taken), strict=True):
+            if receipt is not None:
+                self._unseen.pop(item.position, None)
+                self._settle(item, receipt)
+            elif item.stage is Stage.SUBMITTED:
+                self._miss(item)
+
+    def settle_if_mined(self, item: Item) -> bool:
+        """Settle an item whose transaction is in a block, and say whether it is."""
+        (receipt,) = self._receipts([item])
+        if receipt is not None:
+            self._settle(item, receipt)
+        return receipt is not None
+
+    def _receipts(self, items: list[Item]) -> list[TxReceipt | None]:
+        """Return the receipt of each item, of whichever of its transactions has one."""
+        names = [[one.hash for one in self._outbox.signed(item)] for item in items]
+        flat = [("eth_getTransactionReceipt", (name,)) for group in names for name in group]
+        answers = iter(self._node.batch(flat))
+        found = []
+        for group in names:
+            receipts = []
+            for _ in group:
+                answer = next(answers)
+                if isinstance(answer, NodeError):
+                    raise answer
+                receipts.append(parse_receipt(answer))
+            found.append(next((one for one in receipts if one is not None), None))
+        return found
+
+    def _settle(self, item: Item, receipt: TxReceipt) -> None:
+        block = (receipt.hash, receipt.block_number, receipt.block_hash)
+        if receipt.status == 1:
+            self._outbox.settle(item, self._stage(), block)
+            return
+        if item.kind is ItemKind.ANCHOR:
+            # Only a root that is anchored already is refused for good.
+            if not self.adopt(item):
+                self._outbox.note(item, Stage.QUEUED, self.refusal(item) or "reverted")
+            return
+        reason = self.refusal(item) or "reverted"
+        is_done = reason == "erased" and item.scope.startswith(ERASE_SCOPE)
+        stage = Stage.SKIPPED if is_done else Stage.REFUSED
+        self._outbox.settle(item, stage, block, detail=reason)
+
+    def _stage(self) -> Stage:
+        return Stage.MINED if self._confirmations else Stage.FINAL
+
+    def refusal(self, item: Item, sender: str | None = None) -> str:
+        """Return why the contract would refuse an item now; empty when it would not."""
+        account = item.account or ""
+        try:
+            self._contract.simulate(sender or account_to_address(account), item.data)
+        except AccessRefusedError as error:
+            return error.reason
+        except AlreadyAnchoredError:
+            return "already-anchored"
+        except RevertedError:
+            return "reverted"
+        return ""
+
+    def adopt(self, item: Item) -> bool:
+        """Settle an anchor whose root stands in the contract, whoever brought it; say if so."""
+        log = self._contract.anchor_log(item.root)
+        if log is None:
+            return False
+        self._outbox.settle(
+            item, self._stage(), (log.transaction, log.block_number, log.block_hash)
+        )
+        return True
+
+    def _miss(self, item: Item) -> None:
+        """Another transaction took the number of this one: queue it anew."""
+        if item.kind is ItemKind.ANCHOR and self.adopt(item):
+            return
+        self._unseen[item.position] += 1
+        if self._unseen[item.position] >= _ROUNDS_WITHOUT_RECEIPT:
+            del self._unseen[item.position]
+            self._outbox.note(item, Stage.QUEUED, "nonce-taken")

@@ -1,0 +1,263 @@
+"""The outbox: how far each anchor and each change of rights is on its way to a contract.
+
+A cursor over the log, in a SQLite file of its own; docs/spec/outbox.md. The log is the truth: what
+is missing here is found in it again. A signed transaction is stored before it is sent.
+"""
+
+from collections.abc import Sequence
+
+from medseal.ledger.item import (
+    EntryState,
+    Item,
+    ItemKind,
+    NewItem,
+    SignedTransaction,
+    Stage,
+    State,
+)
+from medseal.ledger.outbox_file import OutboxFile
+from medseal.ledger.protocol import SyncState
+
+__all__ = ["Outbox"]
+
+MAX_DETAIL_CHARS = 200
+
+
+class Outbox(OutboxFile):
+    """What waits for a contract, what was signed for it, and how far each entry of the log is.
+
+    Opened as `OutboxFile` says. Every change is durable when its method returns.
+    """
+
+    # --- Filling ------------------------------------------------------------------------------
+
+    def cursor(self) -> int:
+        """Return the number of entries that were looked at."""
+        return int(self.meta("cursor") or 0)
+
+    def extend(self, items: Sequence[NewItem], cursor: int) -> None:
+        """Take in the items of the entries up to `cursor`; those that are known stay."""
+        with self._writing():
+            for item in items:
+                self._insert(item)
+            self._set_meta("cursor", str(cursor))
+
+    def _insert(self, item: NewItem) -> None:
+        self._connection.execute(
+            "INSERT INTO item (kind, place, part, data, scope, stage, detail)"
+            " VALUES (?, ?, ?, ?, ?, ?, '') ON CONFLICT (kind, place, part) DO NOTHING",
+            (item.kind, item.place, item.part, item.data, item.scope, Stage.QUEUED),
+        )
+
+    def close_batch(self, item: NewItem) -> None:
+        """Take in an anchor; it replaces those that wait unsigned, as it covers what they cover."""
+        with self._writing():
+            self._connection.execute(
+                "DELETE FROM item WHERE kind = ? AND stage = ? AND nonce IS NULL AND place < ?",
+                (ItemKind.ANCHOR, Stage.QUEUED, item.place),
+            )
+            self._insert(item)
+
+    # --- Sending ------------------------------------------------------------------------------
+
+    def is_empty(self) -> bool:
+        """Say whether nothing ever waited here."""
+        return not self._rows("SELECT 1 FROM item LIMIT 1")
+
+    def items(self, *stages: Stage, kind: ItemKind | None = None, limit: int = -1) -> list[Item]:
+        """Return the items at these stages, in the order of sending."""
+        marks = ", ".join(str(int(stage)) for stage in stages)
+        only = "" if kind is None else f" AND kind = {int(kind)}"
+        return self._items(f"stage IN ({marks}){only} ORDER BY position LIMIT ?", (limit,))
+
+    def later(self, item: Item) -> list[Item]:
+        """Return the items of the same scope that come after this one."""
+        where = "position > ? AND scope = ? ORDER BY position"
+        return self._items(where, (item.position, item.scope))
+
+    def store_signed(self, item: Item, signed: SignedTransaction) -> None:
+        """Keep a signed transaction, before it is sent."""
+        with self._writing():
+            self._connection.execute(
+                "INSERT INTO signed VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+                (
+                    signed.hash,
+                    item.position,
+                    signed.account,
+                    signed.nonce,
+                    signed.raw,
+                    # SQLite's integers end at 63 bits; 9 ether for a unit of gas is beyond reason.
+                    min(signed.price, 2**63 - 1),
+                    signed.at_ms,
+                ),
+            )
+            self._connection.execute(
+                "UPDATE item SET account = ?, nonce = ? WHERE position = ?",
+                (signed.account, signed.nonce, item.position),
+            )
+
+    def signed(self, item: Item) -> list[SignedTransaction]:
+        """Return what was signed for an item, newest first."""
+        query = (
+            "SELECT hash, account, nonce, raw, price, at_ms FROM signed WHERE position = ?"
+            " ORDER BY rowid DESC"
+        )
+        return [
+            SignedTransaction(
+                hash=str(row[0]),
+                account=str(row[1]),
+                nonce=int(row[2]),
+                raw=bytes(row[3]),
+                price=int(row[4]),
+                at_ms=int(row[5]),
+            )
+            for row in self._rows(query, (item.position,))
+        ]
+
+    def nonces(self, account: str, first: int) -> set[int]:
+        """Return the nonces from `first` on that items of an account hold."""
+        query = (
+            "SELECT nonce FROM item WHERE account = ? AND nonce >= ?"
+            " AND (stage IN (?, ?) OR block_number IS NOT NULL)"
+        )
+        rows = self._rows(query, (account, first, Stage.QUEUED, Stage.SUBMITTED))
+        return {int(row[0]) for row in rows}
+
+    def note(self, item: Item, stage: Stage, detail: str = "") -> None:
+        """Write down how far an item is that stands in no block."""
+        if (item.stage, item.detail, item.hash) == (stage, detail, None):
+            return
+        with self._writing():
+            self._connection.execute(
+                "UPDATE item SET stage = ?, detail = ?, hash = NULL, block_number = NULL,"
+                " block_hash = NULL WHERE position = ?",
+                (stage, detail[:MAX_DETAIL_CHARS], item.position),
+            )
+
+    def settle(
+        self, item: Item, stage: Stage, block: tuple[str, int, str], *, detail: str = ""
+    ) -> None:
+        """Write down the transaction, block number and block hash that an item stands in."""
+        with self._writing():
+            self._connection.execute(
+                "UPDATE item SET stage = ?, detail = ?, hash = ?, block_number = ?, block_hash = ?"
+                " WHERE position = ?",
+                (stage, detail[:MAX_DETAIL_CHARS], *block, item.position),
+            )
+
+    # --- Blocks -------------------------------------------------------------------------------
+
+    def newest_block(self) -> tuple[int, set[str]] | None:
+        """Return the highest block that items stand in, and its hashes as they were seen."""
+        number = self._value("SELECT max(block_number) FROM item")
+        if number is None:
+            return None
+        rows = self._rows("SELECT DISTINCT block_hash FROM item WHERE block_number = ?", (number,))
+        return int(number), {str(row[0]) for row in rows}
+
+    def vanish(self, number: int, block_hash: str) -> None:
+        """Take back what stood in a block that the chain no longer has."""
+        with self._writing():
+            self._connection.execute(
+                "UPDATE item SET stage = CASE WHEN stage = ? OR account IS NULL THEN ? ELSE ? END,"
+                " detail = 'vanished', hash = NULL, block_number = NULL, block_hash = NULL"
+                " WHERE block_number = ? AND block_hash = ?",
+                (Stage.FINAL, Stage.QUEUED, Stage.SUBMITTED, number, block_hash),
+            )
+
+    def confirm(self, up_to: int) -> None:
+        """Make final what stands in the blocks up to this number."""
+        query = "SELECT 1 FROM item WHERE stage = ? AND block_number <= ? LIMIT 1"
+        if self._rows(query, (Stage.MINED, up_to)):
+            with self._writing():
+                self._connection.execute(
+                    "UPDATE item SET stage = ?, detail = '' WHERE stage = ? AND block_number <= ?",
+                    (Stage.FINAL, Stage.MINED, up_to),
+                )
+
+    # --- States -------------------------------------------------------------------------------
+
+    def last_anchor(self) -> int:
+        """Return the size of the newest checkpoint that has an anchor here, 0 for none."""
+        query = "SELECT max(place) FROM item WHERE kind = ? AND stage BETWEEN ? AND ?"
+        value = self._value(query, (ItemKind.ANCHOR, Stage.QUEUED, Stage.FINAL))
+        return 0 if value is None else int(value)
+
+    def _reach(self) -> list[tuple[Stage, int]]:
+        """Return up to which size anchors are final, at least mined, at least submitted."""
+        query = "SELECT max(place) FROM item WHERE kind = ? AND stage = ?"
+        reach, best = [], 0
+        for stage in (Stage.FINAL, Stage.MINED, Stage.SUBMITTED):
+            value = self._value(query, (ItemKind.ANCHOR, stage))
+            best = max(best, 0 if value is None else int(value))
+            reach.append((stage, best))
+        return reach
+
+    def counts(self, size: int) -> SyncState:
+        """Return how far the entries of a log of this size are; each counts once."""
+        with self._lock:
+            reach = self._reach()
+            (_, final), (_, mined), (_, submitted) = reach
+            rows = self._rows(
+                "SELECT least, CASE WHEN place < ? THEN 4 WHEN place < ? THEN 3"
+                " WHEN place < ? THEN 2 ELSE 1 END, count(*) FROM"
+                " (SELECT place, min(stage) AS least FROM item WHERE kind = ? AND stage < ?"
+                " GROUP BY place) GROUP BY 1, 2",
+                (final, mined, submitted, ItemKind.CALL, Stage.SKIPPED),
+            )
+        found = {stage: 0 for stage in Stage}
+        before = 0
+        for stage, end in reach:
+            found[stage] = min(end, size) - min(before, size)
+            before = end
+        found[Stage.QUEUED] = max(0, size - before)
+        # A change of rights counts by its own transaction instead of its anchor.
+        for own, anchor, count in rows:
+            found[Stage(own)] += int(count)
+            found[Stage(anchor)] -= int(count)
+        return SyncState(
+            queued=found[Stage.QUEUED],
+            submitted=found[Stage.SUBMITTED],
+            mined=found[Stage.MINED],
+            final=found[Stage.FINAL],
+            refused=found[Stage.REFUSED],
+        )
+
+    def anchor_of(self, index: int) -> Item | None:
+        """Return the best anchor that covers an entry: of the final ones the smallest."""
+        where = "kind = ? AND stage = ? AND place > ? ORDER BY place LIMIT 1"
+        for stage in (Stage.FINAL, Stage.MINED, Stage.SUBMITTED, Stage.QUEUED):
+            if found := self._items(where, (ItemKind.ANCHOR, stage, index)):
+                return found[0]
+        return None
+
+    def anchor_at(self, size: int) -> Item | None:
+        """Return the anchor of the checkpoint of a size."""
+        found = self._items("kind = ? AND place = ?", (ItemKind.ANCHOR, size))
+        return found[0] if found else None
+
+    def state_of(self, index: int) -> EntryState:
+        """Return how far an entry is."""
+        with self._lock:
+            anchor = self.anchor_of(index)
+            where = "kind = ? AND place = ? ORDER BY stage LIMIT 1"
+            calls = self._items(where, (ItemKind.CALL, index))
+        anchored = State.QUEUED if anchor is None else _state(anchor)
+        own = calls[0] if calls else None
+        shown = anchor if own is None or own.stage is Stage.SKIPPED else own
+        if shown is None:
+            detail = "" if own is None else own.detail
+            return EntryState(index=index, state=State.QUEUED, anchored=anchored, detail=detail)
+        return EntryState(
+            index=index,
+            state=_state(shown),
+            anchored=anchored,
+            detail=shown.detail if own is None else own.detail,
+            transaction=shown.hash,
+            block_number=shown.block_number,
+            block_hash=shown.block_hash,
+        )
+
+
+def _state(item: Item) -> State:
+    return State(item.stage.name.lower())
