@@ -4,7 +4,7 @@ A cursor over the log, in a SQLite file of its own; docs/spec/outbox.md. The log
 is missing here is found in it again. A signed transaction is stored before it is sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from medseal.ledger.item import (
     EntryState,
@@ -34,6 +34,13 @@ class Outbox(OutboxFile):
     def cursor(self) -> int:
         """Return the number of entries that were looked at."""
         return int(self.meta("cursor") or 0)
+
+    def begin(self, cursor: int, facts: Mapping[str, str]) -> None:
+        """Set the cursor of a new outbox, and what has to be known of it."""
+        with self._writing():
+            for name, value in facts.items():
+                self._set_meta(name, value)
+            self._set_meta("cursor", str(cursor))
 
     def extend(self, items: Sequence[NewItem], cursor: int) -> None:
         """Take in the items of the entries up to `cursor`; those that are known stay."""

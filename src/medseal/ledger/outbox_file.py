@@ -190,10 +190,10 @@ class OutboxFile:
             (name, value),
         )
 
-    def set_meta(self, name: str, value: str) -> None:
-        """Keep a fact about the outbox."""
+    def forget(self, name: str) -> None:
+        """Delete a fact about the outbox."""
         with self._writing():
-            self._set_meta(name, value)
+            self._connection.execute("DELETE FROM meta WHERE name = ?", (name,))
 
 
 def _try_lock(descriptor: int) -> bool:

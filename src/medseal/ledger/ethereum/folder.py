@@ -4,8 +4,10 @@ import os
 import secrets
 from pathlib import Path
 
-from medseal.errors import ChainMismatchError, LedgerError, StorageError
+from medseal.errors import ChainMismatchError, LedgerError, StorageError, UnreachableError
 from medseal.ledger.embedded import EmbeddedLedger
+from medseal.ledger.ethereum.relay import NEW_OUTBOX
+from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.events import EventKind
 from medseal.ledger.note import SigningKey
 from medseal.ledger.outbox import Outbox
@@ -34,10 +36,23 @@ def default_folder(chain_id: int, contract: str) -> Path:
     return _NETWORKS / f"{chain_id}-{contract}"
 
 
-def known_chain_id(contract: str) -> int | None:
-    """Return the chain of a contract that has a folder already; None for none or several."""
-    found = [path.name.partition("-")[0] for path in _NETWORKS.glob(f"*-{contract}")]
-    return int(found[0]) if len(found) == 1 and found[0].isdecimal() else None
+def known_chain_id(node: Node, contract: str, log: EmbeddedLedger | None) -> int:
+    """Return the chain of a contract: as the log says, else the node, else its default folder.
+
+    Raises
+    ------
+    UnreachableError
+        The node does not answer, and nothing here says it.
+    """
+    if log is not None and log.network:
+        return int(log.network.partition("/")[0])
+    try:
+        return node.chain_id()
+    except UnreachableError:
+        found = [path.name.partition("-")[0] for path in _NETWORKS.glob(f"*-{contract}")]
+        if len(found) != 1 or not found[0].isdecimal():
+            raise
+        return int(found[0])
 
 
 def open_log(folder: Path, account: str) -> EmbeddedLedger:
@@ -143,7 +158,8 @@ def open_outbox(folder: Path, log: EmbeddedLedger, chain_id: int, contract: str)
     outbox = Outbox(folder / OUTBOX_FILE, identity)
     try:
         if outbox.cursor() == 0:
-            outbox.extend((), _first_mirrored(log))
+            first = _first_mirrored(log)
+            outbox.begin(first, {NEW_OUTBOX: "yes"} if log.size > first else {})
     except BaseException:
         outbox.close()
         raise

@@ -98,7 +98,7 @@ class EthereumLedger(AnchoredLog):
             address = checked_address(contract.lower())
             if log is None and folder is not None:
                 log = opened.enter_context(open_log(Path(folder), signer.account))
-            chain_id = self._known_chain_id(address, log)
+            chain_id = chosen.chain_id or known_chain_id(self.node, address, log)
             self.folder = default_folder(chain_id, address) if folder is None else Path(folder)
             self.contract = Contract(self.node, address, chain_id=chain_id)
             self._asked = self._impatient(self.contract)
@@ -111,20 +111,6 @@ class EthereumLedger(AnchoredLog):
             self._assemble()
             opened.callback(self.stop)
             self._closing = opened.pop_all()
-
-    def _known_chain_id(self, address: str, log: EmbeddedLedger | None) -> int:
-        """Return the chain that is expected: what was given, then what the log says, then ask."""
-        if self.settings.chain_id is not None:
-            return self.settings.chain_id
-        if log is not None and log.network:
-            return int(log.network.partition("/")[0])
-        try:
-            return self.node.chain_id()
-        except UnreachableError:
-            known = known_chain_id(address)
-            if known is None:
-                raise
-            return known
 
     def _impatient(self, contract: Contract) -> Contract:
         """Return the contract, seen through a node that nobody waits for."""
@@ -156,7 +142,9 @@ class EthereumLedger(AnchoredLog):
             settings=chosen.relay,
         )
         self._background = Background(
-            self._step, busy_seconds=chosen.poll_seconds, idle_seconds=chosen.idle_seconds
+            lambda: not _is_reached(self.sync(), State.FINAL),
+            busy_seconds=chosen.poll_seconds,
+            idle_seconds=chosen.idle_seconds,
         )
         self._decisions = DecisionCache(
             self.contract,
@@ -181,13 +169,13 @@ class EthereumLedger(AnchoredLog):
         """
         node = Node(url)
         try:
-            contract = Contract.deploy(node, signer)
+            address = Contract.deploy(node, signer).address
         finally:
             node.close()
-        return cls(url, contract.address, signer, folder=folder, log=log, settings=settings)
+        return cls(url, address, signer, folder=folder, log=log, settings=settings)
 
     def close(self) -> None:
-        """Stop the thread and close the files; what waits is carried on when it is opened again."""
+        """Stop the thread and close the files; what waits is carried on after the next opening."""
         self._closing.close()
 
     def __enter__(self) -> Self:
@@ -334,10 +322,6 @@ class EthereumLedger(AnchoredLog):
     def relay_error(self) -> MedsealError | None:
         """Why the thread of `start` cannot get on at present; None when it does."""
         return self._background.error
-
-    def _step(self) -> bool:
-        state = self.sync()
-        return state.queued + state.submitted + state.mined > 0
 
     def sync(self, *, flush: bool = False) -> SyncState:
         """Carry what is under way one step on, and say how far the entries are.

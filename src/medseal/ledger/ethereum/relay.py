@@ -17,6 +17,7 @@ from medseal.ledger.ethereum.codec import account_to_address
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.fees import signed_transaction
 from medseal.ledger.ethereum.mirror import ERASE_SCOPE, OWNER_SCOPE, Mirror
+from medseal.ledger.ethereum.recovery import recover
 from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.ethereum.settings import RelaySettings
 from medseal.ledger.ethereum.signer import TransactionSigner
@@ -25,8 +26,10 @@ from medseal.ledger.events import now_ms
 from medseal.ledger.item import Item, ItemKind, SignedTransaction, Stage
 from medseal.ledger.outbox import Outbox
 
-__all__ = ["Relay"]
+__all__ = ["NEW_OUTBOX", "Relay"]
 
+# Stands in an outbox that was made for a log with a history.
+NEW_OUTBOX = "recover"
 _UNDERPRICED = "underpriced"
 
 
@@ -102,6 +105,7 @@ class Relay:
                 return
             # 2. Is it the right chain, and what does it hold?
             self._check_chain()
+            self._recover()
             self._tracker.recheck()
             self._tracker.poll()
             # 3. Send; some nodes have the block ready at once.
@@ -116,6 +120,12 @@ class Relay:
             if self._node.chain_id() == self._contract.chain_id:
                 self._tracker.recheck()
             raise
+
+    def _recover(self) -> None:
+        if self._outbox.meta(NEW_OUTBOX) is not None:
+            stage = self._tracker.mined_stage
+            recover(self._outbox, self._contract, self._signer.address, stage=stage)
+            self._outbox.forget(NEW_OUTBOX)
 
     def _send(self) -> bool:
         """Send what waits, in order, and say whether anything was sent."""

@@ -102,7 +102,7 @@ class Tracker:
     def _settle(self, item: Item, receipt: TxReceipt) -> None:
         block = (receipt.hash, receipt.block_number, receipt.block_hash)
         if receipt.status == 1:
-            self._outbox.settle(item, self._stage(), block)
+            self._outbox.settle(item, self.mined_stage, block)
             return
         if item.kind is ItemKind.ANCHOR:
             # Only a root that is anchored already is refused for good.
@@ -114,7 +114,9 @@ class Tracker:
         stage = Stage.SKIPPED if is_done else Stage.REFUSED
         self._outbox.settle(item, stage, block, detail=reason)
 
-    def _stage(self) -> Stage:
+    @property
+    def mined_stage(self) -> Stage:
+        """How far an item is that has just reached a block."""
         return Stage.MINED if self._confirmations else Stage.FINAL
 
     def refusal(self, item: Item, sender: str | None = None) -> str:
@@ -136,7 +138,7 @@ class Tracker:
         if log is None:
             return False
         self._outbox.settle(
-            item, self._stage(), (log.transaction, log.block_number, log.block_hash)
+            item, self.mined_stage, (log.transaction, log.block_number, log.block_hash)
         )
         return True
 

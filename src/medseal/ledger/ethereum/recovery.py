@@ -1,0 +1,72 @@
+"""A lost outbox filled again: which changes of rights of the log the chain holds already."""
+
+from typing import Any
+
+from medseal.errors import NodeError
+from medseal.ledger.ethereum.answers import parse_data
+from medseal.ledger.ethereum.contract import Contract
+from medseal.ledger.ethereum.mirror import ERASE_SCOPE
+from medseal.ledger.item import Item, ItemKind, Stage
+from medseal.ledger.outbox import Outbox
+
+__all__ = ["recover"]
+
+# A call that we have sent: its data, and transaction, block number and block hash.
+_Sent = tuple[bytes, tuple[str, int, str]]
+
+
+def recover(outbox: Outbox, contract: Contract, sender: str, *, stage: Stage) -> None:
+    """Settle the queued calls that were sent before the outbox was lost.
+
+    Calls are sent in order. So one that the chain does not show, before one that it does, was
+    refused there, and must not be sent now: it would undo what came after it. Anchors need no
+    such care, as the contract takes each root once.
+
+    Parameters
+    ----------
+    outbox
+        Filled from the log a moment ago.
+    contract, sender
+        Where the calls went, and from which address.
+    stage
+        How far a call is that stands in a block.
+
+    Raises
+    ------
+    UnreachableError
+        The node does not answer; nothing is settled.
+    """
+    waiting = [
+        item for item in outbox.items(Stage.QUEUED, kind=ItemKind.CALL) if item.nonce is None
+    ]
+    sent = _sent_calls(contract, sender) if waiting else []
+    found: list[tuple[Item, tuple[str, int, str] | None]] = []
+    start = 0
+    for item in waiting:
+        place = next((k for k in range(start, len(sent)) if sent[k][0] == item.data), None)
+        found.append((item, None if place is None else sent[place][1]))
+        start = start if place is None else place + 1
+    while found and found[-1][1] is None:
+        found.pop()
+    for item, block in found:
+        if block is not None:
+            outbox.settle(item, stage, block)
+        else:
+            is_ours_only = item.scope.startswith(ERASE_SCOPE)
+            outbox.note(item, Stage.SKIPPED if is_ours_only else Stage.REFUSED, "not-on-chain")
+
+
+def _sent_calls(contract: Contract, sender: str) -> list[_Sent]:
+    """Return the calls of a sender that had an effect, in the order of the chain."""
+    logs = contract.node.logs(contract.address, ())
+    blocks = {log.transaction: (log.block_number, log.block_hash) for log in logs}
+    asked = [("eth_getTransactionByHash", (name,)) for name in blocks]
+    sent = []
+    for (name, block), answer in zip(blocks.items(), contract.node.batch(asked), strict=True):
+        if isinstance(answer, NodeError):
+            raise answer
+        fields: dict[str, Any] = answer if isinstance(answer, dict) else {}
+        if str(fields.get("from")).lower() == sender:
+            data = parse_data(fields.get("input", fields.get("data")))
+            sent.append((data, (name, *block)))
+    return sent
