@@ -200,6 +200,9 @@ class Transport:
             content += chunk
             if len(content) > MAX_RESPONSE_BYTES:
                 raise NodeError(f"{self.shown} answered with more than {MAX_RESPONSE_BYTES} bytes")
+        if response.length:
+            # A read of parts ends at a broken connection without a word.
+            raise http.client.IncompleteRead(b"", response.length)
         return bytes(content)
 
     def _checked(self, status: int, content: bytes) -> bytes:
