@@ -1,10 +1,12 @@
-"""`medseal access`: grant, revoke, list, break-glass."""
+"""`medseal access`: grants, roles, consent, break-glass and its review, transfer, pause."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
 
+from medseal.cli import access_review, access_roles
+from medseal.cli.access_roles import ROLE
 from medseal.cli.options import Common, common, emit, option, say
 from medseal.errors import ConfigurationError
 from medseal.ledger import now_ms
@@ -12,7 +14,6 @@ from medseal.pipeline import access
 from medseal.pipeline.workspace import Workspace
 
 _ACTION = click.Choice(["view", "classify", "share"])
-_ROLE = click.Choice(["registrar", "radiologist", "researcher", "auditor", "emergency"])
 
 
 def _milliseconds(until: str | None) -> int | None:
@@ -36,7 +37,11 @@ def _iso(at_ms: int | None) -> str | None:
 
 @click.group(name="access")
 def command() -> None:
-    """Grant, revoke and list access; break glass in an emergency."""
+    """Grants, roles, consent, break-glass and its review, transfer, pause."""
+
+
+for _command in (*access_roles.COMMANDS, *access_review.COMMANDS):
+    command.add_command(_command)
 
 
 @command.command(name="grant")
@@ -45,7 +50,7 @@ def command() -> None:
 @option("--action", type=_ACTION, required=True, help="What NAME may do.")
 @option("--purpose", help="Bind the grant to these words.")
 @option("--until", help="End of the grant, ISO 8601, UTC unless it names a zone.")
-@option("--role", type=_ROLE, help="Role of NAME; radiologist for a new one.")
+@option("--role", type=ROLE, help="Role of NAME; radiologist for a new one.")
 @common
 def grant_command(  # noqa: PLR0913 (one parameter an option)
     options: Common,
@@ -97,13 +102,16 @@ def revoke_command(options: Common, name: str, image_id: str, action: str | None
 @command.command(name="list")
 @common
 def list_command(options: Common) -> None:
-    """List all grants."""
+    """List all grants, with the roles of whom they were given to."""
     with Workspace.open(options.workspace, options.passphrase()) as workspace:
         rows = access.list_grants(workspace)
     for row in rows:
         value = asdict(row) | {"until": _iso(row.until_ms)}
+        image = row.image_id or "not here, or erased"
         end = value["until"] or "no end"
-        text = f"{row.name:20} {row.action:9} {row.image_id or 'erased':32} {row.status:8} {end}"
+        who = f"{row.name} ({', '.join(row.roles) or 'no role'})"
+        purpose = f", for {row.purpose}" if row.purpose else ""
+        text = f"{who:32} {row.action:9} {image:32} {row.status:8} until {end}{purpose}"
         emit(options, value, text)
     if not rows and not options.json:
         click.echo("No grants yet; the owner may do everything, nobody else anything.", err=True)

@@ -24,7 +24,7 @@ COMMANDS = {
     "open": "Write the original of a sealed image, bit for bit.",
     "deid": "Write a de-identified copy and report what was done.",
     "classify": "Classify a sealed image or a file.",
-    "access": "Grant, revoke and list access; break glass in an emergency.",
+    "access": "Grants, roles, consent, break-glass and its review, transfer, pause.",
     "erase": "Destroy the file key and the salt of an image or a patient.",
     "ledger": "Status, proofs, checkpoints, witnesses, audit, synchronisation.",
     "watermark": "Embed a watermark in a plain file, or extract one.",
@@ -38,8 +38,13 @@ COMMANDS = {
     "doctor": "Check codecs, optional parts, models and the workspace.",
 }
 INTERRUPTED = 130
-# What the extra brings: the core installs and works without it.
-_LEARN = frozenset({"skimage", "sklearn", "torch"})
+# What the extras bring: the core installs and works without them.
+_EXTRAS = {
+    "learn": frozenset({"skimage", "sklearn", "torch"}),
+    "network": frozenset(
+        {"coincurve", "eth_abi", "eth_account", "eth_keys", "eth_utils", "rlp", "web3"}
+    ),
+}
 
 
 class LazyGroup(click.Group):
@@ -117,10 +122,12 @@ def _report(error: click.ClickException | MedsealError | ModuleNotFoundError) ->
         return error.exit_code
     if isinstance(error, click.ClickException):
         return _report_usage(error)
-    if (error.name or "").partition(".")[0] not in _LEARN:
-        raise error
-    say(f"this command needs {error.name}; run: pip install 'medseal[learn]'")
-    return InputError.exit_code
+    missing = (error.name or "").partition(".")[0]
+    for extra, modules in _EXTRAS.items():
+        if missing in modules:
+            say(f"this command needs {error.name}; run: pip install 'medseal[{extra}]'")
+            return InputError.exit_code
+    raise error
 
 
 def _report_usage(error: click.ClickException) -> int:

@@ -16,7 +16,7 @@ from medseal.ledger import (
     now_ms,
     role_event,
 )
-from medseal.pipeline.workspace import Workspace, check_name
+from medseal.pipeline.workspace import Workspace
 from medseal.vault import ImageRecord, ReleaseRecord
 
 __all__ = [
@@ -63,7 +63,8 @@ class GrantRow:
     until_ms
         UTC milliseconds, or None for no expiry.
     status
-        ``valid`` or ``expired``. A revoked grant is gone from the list, not from the ledger.
+        ``valid``, or the word by which the rules refuse it now, for example ``expired``, ``paused``
+        or ``withdrawn``. A revoked grant is gone from the list, not from the ledger.
     """
 
     name: str
@@ -131,7 +132,7 @@ def authorize(
     UnknownNameError
         The name cannot name an account.
     """
-    account = workspace.keys.account(check_name(name))
+    account = workspace.account_of(name)
     decision = decide(workspace, record, account, action, purpose=purpose)
     if not decision.allowed:
         workspace.record_event(
@@ -302,7 +303,6 @@ def list_grants(workspace: Workspace) -> list[GrantRow]:
     """Return all grants that were not revoked."""
     names = workspace.names()
     images = {record.commitment: record.image_id for record in workspace.catalogue.images()}
-    moment = now_ms()
     return [
         GrantRow(
             name=names.get(held.account, held.account),
@@ -311,9 +311,12 @@ def list_grants(workspace: Workspace) -> list[GrantRow]:
             action=held.action,
             purpose=held.purpose,
             until_ms=held.expires_ms,
-            status="expired"
-            if held.expires_ms is not None and moment >= held.expires_ms
-            else "valid",
+            status=_status(workspace, held),
         )
         for held in workspace.ledger.grants()
     ]
+
+
+def _status(workspace: Workspace, held: Grant) -> str:
+    decision = workspace.ledger.may(held.account, held.subject, held.action, purpose=held.purpose)
+    return "valid" if decision.allowed else decision.reason

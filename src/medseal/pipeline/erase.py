@@ -67,6 +67,7 @@ def _erase(workspace: Workspace, record: ImageRecord) -> EraseOutcome:
     for name in (record.image_id, *(release.release_id for release in releases)):
         # These receipts hold the salts.
         workspace.receipt_path(name).unlink(missing_ok=True)
+    workspace.consent_path(record.image_id).unlink(missing_ok=True)
     erase_image(record, workspace.catalogue, workspace.store)
     return EraseOutcome(image_id=record.image_id, releases=len(releases), receipt=receipt)
 

@@ -146,7 +146,7 @@ def _write(
     # The use is on the ledger before the plaintext is: an open without a trace cannot happen.
     receipt = workspace.record_event(
         EventKind.OPEN,
-        actor=workspace.keys.account(name),
+        actor=workspace.account_of(name),
         subject=record.commitment,
         details={"action": "view", "release": found.release.commitment},
     )

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -10,8 +11,17 @@ from pathlib import Path
 from typing import Self
 
 from medseal.errors import UnknownNameError, WorkspaceError
-from medseal.ledger import EmbeddedLedger, Event, EventKind, Receipt, SigningKey, genesis_event
+from medseal.ledger import (
+    EmbeddedLedger,
+    Event,
+    EventKind,
+    Receipt,
+    Role,
+    SigningKey,
+    genesis_event,
+)
 from medseal.pipeline.keys import WorkspaceKeys
+from medseal.pipeline.network import NetworkSetting
 from medseal.pipeline.records import SealedRecord, leaf_digest
 from medseal.protection.encryption import Identity, Keystore, SealedPackage, seal
 from medseal.protection.encryption import open as open_package
@@ -24,11 +34,15 @@ OWNER = "owner"
 LOG_ORIGIN = "medseal.local/log"
 MAX_NAME_CHARACTERS = 64
 
+# Written out in place of a name: a person of another institution, or a gateway by its address.
+_ACCOUNT = re.compile(r"[0-9a-f]{32}|0x(?!0{8})[0-9a-f]{40}")
+
 _KEYSTORE = "keystore.medseal"
 _CATALOGUE = "catalogue.sqlite"
 _LEDGER = "ledger.sqlite"
 _OBJECTS = "objects"
 _RECEIPTS = "receipts"
+_CONSENTS = "consents"
 _LOCK = "lock"
 LOG_KEY_FILE = "log.vkey"
 _RECIPIENT = "recipient.txt"
@@ -71,7 +85,8 @@ class Workspace:
         signing_key = SigningKey.parse(keystore.get("ledger/signing").decode())
         self.log = EmbeddedLedger(path / _LEDGER, signing_key=signing_key, create=create)
         self.ledger = self.log
-        self.owner = self.keys.account(OWNER)
+        self.network: NetworkSetting | None = None
+        self.owner = self.find_owner()
 
     # --- life cycle ---------------------------------------------------------------------------
 
@@ -187,15 +202,41 @@ class Workspace:
 
     # --- names --------------------------------------------------------------------------------
 
+    def find_owner(self) -> str:
+        """Read again which account acts for this workspace, another one after a transfer."""
+        first = self.keys.account(OWNER)
+        known = (first, *(record.account for record in self.catalogue.accounts()))
+        self.owner = next((each for each in known if Role.OWNER in self.log.roles(each)), first)
+        return self.owner
+
+    def account_of(self, name: str) -> str:
+        """Return the account of a name, or the one that is written out in its place.
+
+        `OWNER` names the account that acts for this workspace. An account of 32 digits, or an
+        address of ``0x`` and 40, is taken as it is: so another institution is named.
+
+        Raises
+        ------
+        UnknownNameError
+            The name has another form.
+        """
+        if name == OWNER:
+            return self.owner
+        if _ACCOUNT.fullmatch(name):
+            return name.removeprefix("0x")
+        return self.keys.account(check_name(name))
+
     def remember_name(self, name: str) -> str:
         """Return the account of a name, and keep the name encrypted for listings."""
-        account = self.keys.account(check_name(name))
+        account = self.account_of(name)
+        if account == name.removeprefix("0x"):
+            return account
         package = seal(name.encode(), [self.identity.recipient], associated_data=account.encode())
         self.catalogue.add_account(AccountRecord(account=account, sealed_name=package.to_bytes()))
         return account
 
     def names(self) -> Mapping[str, str]:
-        """Return the name of every account."""
+        """Return the name of every account that has one here."""
         return {
             record.account: open_package(
                 SealedPackage.from_bytes(record.sealed_name), self.identity
@@ -211,7 +252,9 @@ class Workspace:
         UnknownNameError
             Nobody of this name has ever been granted anything.
         """
-        account = self.keys.account(check_name(name))
+        account = self.account_of(name)
+        if account in (self.owner, name.removeprefix("0x")):
+            return account
         if not any(record.account == account for record in self.catalogue.accounts()):
             message = f"'{name}' is not known here; run 'medseal access grant {name} IMAGE_ID ...'"
             raise UnknownNameError(message)
@@ -238,6 +281,10 @@ class Workspace:
     def receipt_path(self, name: str) -> Path:
         """Return where the receipt of an image, release or event stands."""
         return self.path / _RECEIPTS / f"{name}.receipt"
+
+    def consent_path(self, image_id: str) -> Path:
+        """Return where the signed statements of a patient about an image stand, encrypted."""
+        return self.path / _CONSENTS / image_id
 
     def receipt_of(self, record: ImageRecord | ReleaseRecord) -> Path:
         """Return the path of a record's receipt, which is made again where it is missing.
