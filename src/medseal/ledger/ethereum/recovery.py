@@ -15,7 +15,7 @@ __all__ = ["recover"]
 _Sent = tuple[bytes, tuple[str, int, str]]
 
 
-def recover(outbox: Outbox, contract: Contract, sender: str, *, stage: Stage) -> None:
+def recover(outbox: Outbox, contract: Contract, sender: str) -> None:
     """Settle the queued calls that were sent before the outbox was lost.
 
     Calls are sent in order. So one that the chain does not show, before one that it does, was
@@ -28,8 +28,6 @@ def recover(outbox: Outbox, contract: Contract, sender: str, *, stage: Stage) ->
         Filled from the log a moment ago.
     contract, sender
         Where the calls went, and from which address.
-    stage
-        How far a call is that stands in a block.
 
     Raises
     ------
@@ -50,7 +48,8 @@ def recover(outbox: Outbox, contract: Contract, sender: str, *, stage: Stage) ->
         found.pop()
     for item, block in found:
         if block is not None:
-            outbox.settle(item, stage, block)
+            # Mined; how deep its block lies is looked at next.
+            outbox.settle(item, Stage.MINED, block)
         else:
             is_ours_only = item.scope.startswith(ERASE_SCOPE)
             outbox.note(item, Stage.SKIPPED if is_ours_only else Stage.REFUSED, "not-on-chain")

@@ -123,8 +123,7 @@ class Relay:
 
     def _recover(self) -> None:
         if self._outbox.meta(NEW_OUTBOX) is not None:
-            stage = self._tracker.mined_stage
-            recover(self._outbox, self._contract, self._signer.address, stage=stage)
+            recover(self._outbox, self._contract, self._signer.address)
             self._outbox.forget(NEW_OUTBOX)
 
     def _send(self) -> bool:

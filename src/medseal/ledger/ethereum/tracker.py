@@ -35,6 +35,8 @@ class Tracker:
         self._node = node
         self._contract = contract
         self._confirmations = confirmations
+        # Number of the newest block whose content is final, at the last look.
+        self._deep = -1
         self._unseen: Counter[int] = Counter()
 
     def recheck(self) -> None:
@@ -44,6 +46,7 @@ class Tracker:
         """
         head = self._node.block("latest")
         top = -1 if head is None else head.number
+        self._deep = top - self._confirmations
         while (newest := self._outbox.newest_block()) is not None:
             number, seen = newest
             block = self._node.block(number) if number <= top else None
@@ -53,7 +56,7 @@ class Tracker:
                     self._outbox.vanish(number, value)
             if canonical in seen:
                 break
-        self._outbox.confirm(top - self._confirmations)
+        self._outbox.confirm(self._deep)
 
     def poll(self) -> None:
         """Look for the receipts of all that was signed and is in no block yet."""
@@ -102,7 +105,7 @@ class Tracker:
     def _settle(self, item: Item, receipt: TxReceipt) -> None:
         block = (receipt.hash, receipt.block_number, receipt.block_hash)
         if receipt.status == 1:
-            self._outbox.settle(item, self.mined_stage, block)
+            self._outbox.settle(item, self.stage_at(receipt.block_number), block)
             return
         if item.kind is ItemKind.ANCHOR:
             # Only a root that is anchored already is refused for good.
@@ -114,10 +117,10 @@ class Tracker:
         stage = Stage.SKIPPED if is_done else Stage.REFUSED
         self._outbox.settle(item, stage, block, detail=reason)
 
-    @property
-    def mined_stage(self) -> Stage:
-        """How far an item is that has just reached a block."""
-        return Stage.MINED if self._confirmations else Stage.FINAL
+    def stage_at(self, block_number: int) -> Stage:
+        """How far an item is that stands in this block."""
+        is_final = not self._confirmations or block_number <= self._deep
+        return Stage.FINAL if is_final else Stage.MINED
 
     def refusal(self, item: Item, sender: str | None = None) -> str:
         """Return why the contract would refuse an item now; empty when it would not."""
@@ -137,9 +140,8 @@ class Tracker:
         log = self._contract.anchor_log(item.root)
         if log is None:
             return False
-        self._outbox.settle(
-            item, self.mined_stage, (log.transaction, log.block_number, log.block_hash)
-        )
+        block = (log.transaction, log.block_number, log.block_hash)
+        self._outbox.settle(item, self.stage_at(log.block_number), block)
         return True
 
     def _miss(self, item: Item) -> None:
