@@ -77,6 +77,18 @@ class Outbox(OutboxFile):
         only = "" if kind is None else f" AND kind = {int(kind)}"
         return self._items(f"stage IN ({marks}){only} ORDER BY position LIMIT ?", (limit,))
 
+    def waits(self, scopes: Sequence[str], *stages: Stage) -> bool:
+        """Say whether an item at these stages has a scope that begins so."""
+        marks = ", ".join(str(int(stage)) for stage in stages)
+        begins = " OR ".join("scope GLOB ?" for _ in scopes)
+        query = f"SELECT 1 FROM item WHERE stage IN ({marks}) AND ({begins}) LIMIT 1"  # noqa: S608 - integers
+        return bool(self._rows(query, [f"{scope}*" for scope in scopes]))
+
+    def unanswered(self) -> list[Item]:
+        """Return the items that were signed and stand in no block, in the order of sending."""
+        where = "stage IN (?, ?) AND nonce IS NOT NULL ORDER BY position"
+        return self._items(where, (Stage.QUEUED, Stage.SUBMITTED))
+
     def later(self, item: Item) -> list[Item]:
         """Return the items of the same scope that come after this one."""
         where = "position > ? AND scope = ? ORDER BY position"
@@ -154,13 +166,20 @@ class Outbox(OutboxFile):
 
     # --- Blocks -------------------------------------------------------------------------------
 
-    def newest_block(self) -> tuple[int, set[str]] | None:
-        """Return the highest block that items stand in, and its hashes as they were seen."""
+    def blocks(self, first: int, last: int) -> dict[int, set[str]]:
+        """Return the blocks from `first` to `last` that items stand in: number, seen hashes."""
+        query = (
+            "SELECT DISTINCT block_number, block_hash FROM item WHERE block_number BETWEEN ? AND ?"
+        )
+        found: dict[int, set[str]] = {}
+        for number, value in self._rows(query, (first, last)):
+            found.setdefault(int(number), set()).add(str(value))
+        return found
+
+    def newest_block(self) -> int:
+        """Return the number of the highest block that items stand in; -1 for none."""
         number = self._value("SELECT max(block_number) FROM item")
-        if number is None:
-            return None
-        rows = self._rows("SELECT DISTINCT block_hash FROM item WHERE block_number = ?", (number,))
-        return int(number), {str(row[0]) for row in rows}
+        return -1 if number is None else int(number)
 
     def vanish(self, number: int, block_hash: str) -> None:
         """Take back what stood in a block that the chain no longer has."""
@@ -202,7 +221,7 @@ class Outbox(OutboxFile):
 
     def counts(self, size: int) -> SyncState:
         """Return how far the entries of a log of this size are; each counts once."""
-        with self._lock:
+        with self._reading():
             reach = self._reach()
             (_, final), (_, mined), (_, submitted) = reach
             rows = self._rows(
@@ -245,7 +264,7 @@ class Outbox(OutboxFile):
 
     def state_of(self, index: int) -> EntryState:
         """Return how far an entry is."""
-        with self._lock:
+        with self._reading():
             anchor = self.anchor_of(index)
             where = "kind = ? AND place = ? ORDER BY stage LIMIT 1"
             calls = self._items(where, (ItemKind.CALL, index))

@@ -165,6 +165,17 @@ class OutboxFile:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Hold one state of the file for several reads."""
+        with self._lock, translated_errors(self.path):
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock, translated_errors(self.path):
             return self._connection.execute(query, values).fetchall()

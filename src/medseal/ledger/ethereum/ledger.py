@@ -28,7 +28,7 @@ from medseal.ledger.ethereum.folder import (
     open_log,
     open_outbox,
 )
-from medseal.ledger.ethereum.mirror import Mirror, changes_who_may_record, is_gate
+from medseal.ledger.ethereum.mirror import GATE_SCOPES, Mirror, changes_who_may_record
 from medseal.ledger.ethereum.relay import Relay
 from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.ethereum.settings import NetworkSettings
@@ -36,7 +36,7 @@ from medseal.ledger.ethereum.signer import TransactionSigner
 from medseal.ledger.ethereum.tracker import Tracker
 from medseal.ledger.events import Event, EventKind, now_ms
 from medseal.ledger.grants import Action, Decision, Grant, Role
-from medseal.ledger.item import ItemKind, Stage, State
+from medseal.ledger.item import Stage, State
 from medseal.ledger.merkle import leaf_hash
 from medseal.ledger.protocol import SyncState
 from medseal.ledger.receipt import Receipt
@@ -245,8 +245,8 @@ class EthereumLedger(AnchoredLog):
                 return
 
     def _is_gate_under_way(self) -> bool:
-        waiting = self._outbox.items(Stage.QUEUED, Stage.SUBMITTED, kind=ItemKind.CALL)
-        return self._last_gate >= self._outbox.cursor() or any(map(is_gate, waiting))
+        waits = self._outbox.waits(GATE_SCOPES, Stage.QUEUED, Stage.SUBMITTED)
+        return waits or self._last_gate >= self._outbox.cursor()
 
     def _is_recorded(self, event: Event) -> bool:
         """Say whether the log has the event: a repetition is no new change."""

@@ -4,13 +4,22 @@ from medseal.errors import ConsistencyError
 from medseal.ledger.embedded import EmbeddedLedger
 from medseal.ledger.ethereum.codec import anchor_call, calls_of
 from medseal.ledger.events import Event, EventKind, now_ms
-from medseal.ledger.item import ANCHOR_SCOPE, Item, ItemKind, NewItem
+from medseal.ledger.item import ANCHOR_SCOPE, ItemKind, NewItem
 from medseal.ledger.outbox import Outbox
 
-__all__ = ["ERASE_SCOPE", "OWNER_SCOPE", "Mirror", "changes_who_may_record", "is_gate", "scope_of"]
+__all__ = [
+    "ERASE_SCOPE",
+    "GATE_SCOPES",
+    "OWNER_SCOPE",
+    "Mirror",
+    "changes_who_may_record",
+    "scope_of",
+]
 
 OWNER_SCOPE = "role/owner"
 ERASE_SCOPE = "erase/"
+# How the scopes begin of what decides who may record afterwards.
+GATE_SCOPES = ("role/", "pause", ERASE_SCOPE)
 _GATES = (EventKind.ROLE, EventKind.PAUSE, EventKind.ERASE)
 # Entries that are read and noted in one go.
 _CHUNK = 4096
@@ -37,11 +46,6 @@ def scope_of(event: Event) -> str:
 def changes_who_may_record(event: Event) -> bool:
     """Say whether later events may be allowed or refused because of this one."""
     return event.kind in _GATES
-
-
-def is_gate(item: Item) -> bool:
-    """Say the same of an item that waits."""
-    return item.scope.startswith(("role/", "pause", ERASE_SCOPE))
 
 
 class Mirror:

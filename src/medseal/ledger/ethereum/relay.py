@@ -130,11 +130,11 @@ class Relay:
         """Send what waits, in order, and say whether anything was sent."""
         self._numbers, self._fees = {}, None
         is_sent = False
-        flying = len(self._outbox.items(Stage.SUBMITTED))
+        flying, most = len(self._outbox.items(Stage.SUBMITTED)), self._settings.max_in_flight
         try:
-            for item in self._outbox.items(Stage.QUEUED, Stage.SUBMITTED):
+            for item in self._outbox.items(Stage.QUEUED, Stage.SUBMITTED, limit=4 * most):
                 if item.stage is Stage.QUEUED:
-                    if flying >= self._settings.max_in_flight:
+                    if flying >= most:
                         break
                     flying += 1
                 for signed in self._next_step(item):
@@ -160,7 +160,7 @@ class Relay:
             yield self._signed_already(item, item.nonce)
         elif self._node.transaction(self._outbox.signed(item)[0].hash) is None:
             # A gap that nobody fills: the chain begins anew and has other numbers.
-            yield from self._sign_again(item)
+            yield from self._sign_again(item, is_gap=True)
 
     def _signed_already(self, item: Item, nonce: int) -> SignedTransaction:
         """Return the stored transaction, or one that pays more where it paid too little."""
@@ -181,12 +181,12 @@ class Relay:
         if self._is_wanted(item):
             yield self._sign(item, self._free_nonce())
 
-    def _sign_again(self, item: Item) -> Iterator[SignedTransaction]:
+    def _sign_again(self, item: Item, *, is_gap: bool = False) -> Iterator[SignedTransaction]:
         """Sign an item whose number is lost, unless a later one of its scope was faster."""
         if self._tracker.settle_if_mined(item):
             return
         later = self._outbox.later(item)
-        if any(one.stage is Stage.SUBMITTED for one in later):
+        if not is_gap and any(one.stage is Stage.SUBMITTED for one in later):
             # It may be mined or not; sent after it, this item would undo it.
             raise _Stop
         if any(one.stage in (Stage.MINED, Stage.FINAL) for one in later):
@@ -204,7 +204,7 @@ class Relay:
             return not reason
         if not item.scope.startswith(ERASE_SCOPE):
             return True
-        if any(one.scope == OWNER_SCOPE for one in self._outbox.items(Stage.SUBMITTED)):
+        if self._outbox.waits((OWNER_SCOPE,), Stage.SUBMITTED):
             raise _Stop
         reason = self._tracker.refusal(item, self._signer.address)
         if reason:

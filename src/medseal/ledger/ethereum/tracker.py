@@ -3,7 +3,7 @@
 from collections import Counter
 
 from medseal.errors import AccessRefusedError, AlreadyAnchoredError, NodeError, RevertedError
-from medseal.ledger.ethereum.answers import TxReceipt, parse_receipt
+from medseal.ledger.ethereum.answers import TxReceipt, parse_block, parse_receipt
 from medseal.ledger.ethereum.codec import account_to_address
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.mirror import ERASE_SCOPE
@@ -13,6 +13,7 @@ from medseal.ledger.outbox import Outbox
 
 __all__ = ["Tracker"]
 
+_RECHECKED_BLOCKS = 64
 # A receipt may come a moment after the count of the sender's transactions.
 _ROUNDS_WITHOUT_RECEIPT = 2
 
@@ -42,27 +43,40 @@ class Tracker:
     def recheck(self) -> None:
         """Take back what the chain no longer holds, and make final what is deep enough.
 
-        A block names the one before it, so all below the newest that still stands do too.
+        Looks at all that stands in the newest blocks; and further down as long as it finds that
+        something was replaced there.
         """
         head = self._node.block("latest")
         top = -1 if head is None else head.number
         self._deep = top - self._confirmations
-        while (newest := self._outbox.newest_block()) is not None:
-            number, seen = newest
-            block = self._node.block(number) if number <= top else None
-            canonical = None if block is None else block.hash
-            for value in seen:
-                if value != canonical:
-                    self._outbox.vanish(number, value)
-            if canonical in seen:
+        last = max(top, self._outbox.newest_block())
+        while last >= 0:
+            first = min(top, last) - _RECHECKED_BLOCKS
+            if not self._compare(first, last):
                 break
+            last = min(first - 1, self._outbox.newest_block())
         self._outbox.confirm(self._deep)
+
+    def _compare(self, first: int, last: int) -> bool:
+        """Take back what stood in other blocks than the chain has; say whether something did."""
+        seen = self._outbox.blocks(first, last)
+        asked = [("eth_getBlockByNumber", (hex(number), False)) for number in seen]
+        is_changed = False
+        for (number, hashes), answer in zip(seen.items(), self._node.batch(asked), strict=True):
+            if isinstance(answer, NodeError):
+                raise answer
+            block = parse_block(answer)
+            for value in hashes:
+                if block is None or value != block.hash:
+                    self._outbox.vanish(number, value)
+                    is_changed = True
+        return is_changed
 
     def poll(self) -> None:
         """Look for the receipts of all that was signed and is in no block yet."""
         waiting = [
             (item, item.account, item.nonce)
-            for item in self._outbox.items(Stage.QUEUED, Stage.SUBMITTED)
+            for item in self._outbox.unanswered()
             if item.account is not None and item.nonce is not None
         ]
         if not waiting:
