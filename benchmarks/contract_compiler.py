@@ -1,5 +1,6 @@
 """The compiler of the contract, from the installed packages, and a walk over what it has read."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 from benchmarks.nodes import NODE_MODULES, NodeStartError
 from medseal.ledger import contracts
 
-__all__ = ["FOLDER", "SOURCES", "compiled", "exact", "walk"]
+__all__ = ["FOLDER", "SOURCES", "compiled", "exact", "source_digest", "standard", "walk"]
 
 FOLDER = Path(contracts.__path__[0])
 SOURCES = ("AccessPolicy.sol", "AnchorRegistry.sol", "MedsealLedger.sol")
@@ -32,10 +33,31 @@ def compiled(*options: str) -> str:
 
 
 @cache
-def exact() -> Mapping[str, Any]:
-    """Return the build without optimizer, with source maps and syntax trees."""
+def standard() -> Mapping[str, Any]:
+    """Return version, input and output of the compiler for the build without optimizer."""
     found: Mapping[str, Any] = json.loads(compiled("--exact"))
     return found
+
+
+def exact() -> Mapping[str, Any]:
+    """Return the build without optimizer: interface, code, source maps and syntax trees."""
+    output = standard()["output"]
+    contract = output["contracts"]["MedsealLedger.sol"]["MedsealLedger"]
+    code, deployed = contract["evm"]["bytecode"], contract["evm"]["deployedBytecode"]
+    return {
+        "abi": contract["abi"],
+        "bytecode": "0x" + code["object"],
+        "sourceMap": code["sourceMap"],
+        "deployedBytecode": "0x" + deployed["object"],
+        "deployedSourceMap": deployed["sourceMap"],
+        "sources": output["sources"],
+    }
+
+
+def source_digest() -> str:
+    """Return the SHA-256 of all sources, hexadecimal: what an analysis was made of."""
+    content = b"".join((FOLDER / name).read_bytes() for name in SOURCES)
+    return hashlib.sha256(content).hexdigest()
 
 
 def walk(tree: Any) -> Iterator[Mapping[str, Any]]:

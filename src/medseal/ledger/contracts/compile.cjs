@@ -1,6 +1,6 @@
 // Compile the contract to standard output, with fixed settings: node compile.cjs [--exact]
-// Without an option: the file MedsealLedger.json. With --exact: a build without optimizer, in which
-// each instruction has its place in the sources, with the syntax trees; for tests and analysis.
+// Without an option: the file MedsealLedger.json. With --exact: input and output of the compiler for
+// a build without optimizer, in which each instruction has its place in the sources; for analysis.
 "use strict";
 
 const fs = require("node:fs");
@@ -10,11 +10,6 @@ const solc = require("solc");
 const here = __dirname;
 const names = ["AccessPolicy.sol", "AnchorRegistry.sol", "MedsealLedger.sol"];
 const isExact = process.argv[2] === "--exact";
-
-// A file of OpenZeppelin, from the installed package.
-function findImports(name) {
-  return { contents: fs.readFileSync(require.resolve(name), "utf8") };
-}
 
 const input = {
   language: "Solidity",
@@ -28,13 +23,20 @@ const input = {
     viaIR: !isExact,
     metadata: { bytecodeHash: "ipfs" },
     outputSelection: {
-      "*": { "": isExact ? ["ast"] : [] },
-      "MedsealLedger.sol": {
-        MedsealLedger: ["abi", "evm.bytecode", "evm.deployedBytecode", "metadata"],
-      },
+      "*": isExact
+        ? { "": ["ast"], "*": ["abi", "devdoc", "userdoc", "evm.bytecode", "evm.deployedBytecode"] }
+        : { MedsealLedger: ["abi", "evm.bytecode", "evm.deployedBytecode", "metadata"] },
     },
   },
 };
+
+// A file of OpenZeppelin, from the installed package.
+const imported = {};
+function findImports(name) {
+  const content = fs.readFileSync(require.resolve(name), "utf8");
+  imported[name] = { content };
+  return { contents: content };
+}
 
 const output = JSON.parse(solc.compile(JSON.stringify(input), { import: findImports }));
 const problems = output.errors || [];
@@ -43,6 +45,11 @@ for (const problem of problems) {
 }
 if (problems.length) {
   process.exit(1);
+}
+if (isExact) {
+  Object.assign(input.sources, imported);
+  process.stdout.write(JSON.stringify({ version: solc.version(), input, output }) + "\n");
+  return;
 }
 const contract = output.contracts["MedsealLedger.sol"].MedsealLedger;
 const artifact = {
@@ -53,9 +60,4 @@ const artifact = {
   deployedBytecode: "0x" + contract.evm.deployedBytecode.object,
   metadata: contract.metadata,
 };
-if (isExact) {
-  artifact.sourceMap = contract.evm.bytecode.sourceMap;
-  artifact.deployedSourceMap = contract.evm.deployedBytecode.sourceMap;
-  artifact.sources = output.sources;
-}
-process.stdout.write(JSON.stringify(artifact, null, isExact ? 0 : 1) + "\n");
+process.stdout.write(JSON.stringify(artifact, null, 1) + "\n");
