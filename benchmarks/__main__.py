@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import audit, encryption_page, tamper_page, watermark_tables
+from benchmarks import audit, encryption_page, ledger_network_page, tamper_page, watermark_tables
 from benchmarks.classification_page import page_lines
 from benchmarks.report import RESULTS
 
@@ -22,6 +22,7 @@ NAMES = (
     "encryption",
     "integrity",
     "ledger",
+    "ledger_network",
     "roundtrip",
     "throughput",
     "crash",
@@ -113,6 +114,14 @@ TARGETS = (
         result="ledger",
         path="receipts.receipt.p99_ms",
         most=25,
+    ),
+    *(
+        Target(text=text, result="ledger", path=path, least=50_000)
+        for text, path in (
+            ("entries sealed a second, durable", "batches.batch_1024_events_per_second"),
+            ("the same, of CPU time", "batches.batch_1024_events_per_cpu_second"),
+            ("tree and proofs alone", "sealing.batch_1024_commitments_per_second"),
+        )
     ),
     Target(
         text="offline verification in a log of a million, 99th percentile, ms",
@@ -297,6 +306,8 @@ def summary(stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
         rows.append(f"| {target.text} | {asked} | {number:.4g} | {'met' if met else 'not met'} |")
     if "encryption" in stored:
         rows += encryption_page.glance_lines(stored["encryption"]["result"])
+    if "ledger_network" in stored:
+        rows += ledger_network_page.glance_lines(stored["ledger_network"]["result"])
     if "tamper_detection" in stored:
         rows += tamper_page.glance_lines(stored["tamper_detection"]["result"])
     return [*rows, ""]
@@ -348,6 +359,9 @@ def page(folder: Path = RESULTS) -> str:
         if stored["name"] == "tamper_detection":
             parts += tamper_page.page_lines(stored["result"])
         hidden = _IN_TABLES
+        if stored["name"] == "ledger_network":
+            parts += ledger_network_page.page_lines(stored["result"])
+            hidden |= ledger_network_page.TABLES
         if stored["name"] == "encryption":
             parts += encryption_page.page_lines(stored["result"])
             hidden |= encryption_page.TABLES
