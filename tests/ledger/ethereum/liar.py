@@ -31,7 +31,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     honest_url: str
     lies: Mapping[str, Lie]
+    # What becomes of the answers to a batch.
+    turn: Callable[[list[Any]], Any]
     requests: list[dict[str, Any]]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Write nothing: a lie that raises breaks the connection, which is its purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -40,10 +45,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.append({"headers": dict(self.headers), "path": self.path})
         asked = json.loads(body)
+        self.server.requests.append(
+            {"headers": dict(self.headers), "path": self.path, "asked": asked}
+        )
         answers = [self._answer(one) for one in (asked if isinstance(asked, list) else [asked])]
-        data = json.dumps(answers if isinstance(asked, list) else answers[0]).encode()
+        answer = self.server.turn(answers) if isinstance(asked, list) else answers[0]
+        data = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -68,10 +76,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def start_liar(honest_url: str, lies: Mapping[str, Lie]) -> Iterator[_Server]:
+def start_liar(
+    honest_url: str, lies: Mapping[str, Lie], *, turn: Callable[[list[Any]], Any] = list
+) -> Iterator[_Server]:
     """Serve on a free port of the loopback interface; its URL is that of `liar_url`."""
     server = _Server(("127.0.0.1", 0), _Handler)
-    server.honest_url, server.lies, server.requests = honest_url, lies, []
+    server.honest_url, server.lies, server.turn, server.requests = honest_url, lies, turn, []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

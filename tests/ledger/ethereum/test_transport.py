@@ -243,9 +243,8 @@ def test_a_server_without_a_trusted_certificate_is_refused(tmp_path: Path) -> No
 
         def serve() -> None:
             connected, _ = listening.accept()
-            with connected:
-                with suppress(OSError):
-                    context.wrap_socket(connected, server_side=True).close()
+            with connected, suppress(OSError):
+                context.wrap_socket(connected, server_side=True).close()
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, cast
 
 from eth_utils.crypto import keccak
-from web3.providers.rpc import HTTPProvider
-from web3.types import RPCEndpoint, RPCResponse
 
 from medseal.errors import InputError, NodeError, NonceTooLowError, UnreachableError
 from medseal.ledger.ethereum.answers import (
@@ -31,7 +29,12 @@ from medseal.ledger.ethereum.answers import (
     parse_receipt,
     parse_transaction,
 )
+from medseal.ledger.ethereum.stack import is_shallow, recursion_limit_kept
 from medseal.ledger.ethereum.transport import Transport
+
+with recursion_limit_kept():
+    from web3.providers.rpc import HTTPProvider
+    from web3.types import RPCEndpoint, RPCResponse
 
 __all__ = ["MAX_BATCH_REQUESTS", "MAX_LOGS", "Node", "Request", "call_request"]
 
@@ -58,6 +61,13 @@ class _Provider(HTTPProvider):
 
     def _make_request(self, _method: RPCEndpoint, request_data: bytes) -> bytes:
         return self._transport.post(request_data, timeout_seconds=self._timeout_seconds)
+
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> RPCResponse:
+        """Return the JSON of an answer; `ValueError` for what is none or nests too deep."""
+        if not is_shallow(raw_response):
+            raise ValueError("nested too deep")
+        return HTTPProvider.decode_rpc_response(raw_response)
 
     def make_batch_request(
         self, batch_requests: list[tuple[RPCEndpoint, Any]]

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import rlp  # type: ignore[import-untyped]
-from eth_account import Account
-from eth_account.datastructures import SignedTransaction
-from eth_account.signers.local import LocalAccount
 
 from medseal.errors import (
     InputError,
@@ -22,6 +19,12 @@ from medseal.errors import (
 from medseal.ledger.ethereum.answers import parse_data
 from medseal.ledger.ethereum.codec import address_to_account, checked_address
 from medseal.ledger.ethereum.rpc import Node
+from medseal.ledger.ethereum.stack import recursion_limit_kept
+
+with recursion_limit_kept():
+    from eth_account import Account
+    from eth_account.datastructures import SignedTransaction
+    from eth_account.signers.local import LocalAccount
 
 __all__ = [
     "KEY_BYTES",
