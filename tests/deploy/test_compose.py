@@ -12,11 +12,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
+import click
 import pytest
 import yaml
 from jsonschema import Draft201909Validator
 
+from medseal.cli.entry import cli
 from tests.deploy.test_make_network import make_network
 
 ROOT = Path(__file__).parents[2]
@@ -144,6 +147,37 @@ def test_the_health_check_tells_a_ready_node_from_another(status: int, code: int
         assert subprocess.run(command, check=False, timeout=10).returncode == code  # noqa: S603
         assert server.asked == "/readiness?minPeers=2&maxBlocksBehind=5"  # type: ignore[attr-defined]
     assert subprocess.run(command, check=False, timeout=10, capture_output=True).returncode != 0  # noqa: S603
+
+
+def test_medseal_runs_commands_that_exist() -> None:
+    service = SERVICES["medseal"]
+    loop = re.fullmatch(r"while :; do medseal (.*); sleep \d+; done", service["command"][0])
+    assert loop is not None
+    check = service["healthcheck"]["test"]
+    assert check[:2] == ["CMD", "medseal"]
+    for words in (loop[1].split(), check[2:]):
+        command: click.Command = cli
+        while isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), words.pop(0))
+            assert found is not None
+            command = found
+        known = {name for parameter in command.params for name in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known
+        variables = {getattr(parameter, "envvar", None) for parameter in command.params}
+        assert service["environment"].keys() <= variables
+
+
+def test_the_workspace_has_one_path_outside_and_inside() -> None:
+    service = SERVICES["medseal"]
+    assert service["volumes"] == ["${MEDSEAL_WORKSPACE}:${MEDSEAL_WORKSPACE}"]
+    assert service["environment"]["MEDSEAL_WORKSPACE"].startswith("${MEDSEAL_WORKSPACE:?")
+
+
+def test_medseal_asks_a_validator_of_this_network() -> None:
+    node = urlsplit(SERVICES["medseal"]["environment"]["MEDSEAL_NODE"])
+    assert node.hostname in VALIDATORS
+    assert node.hostname in BESU["host-allowlist"]
+    assert node.port == BESU["rpc-http-port"]
 
 
 def test_no_secret_stands_in_the_file() -> None:
