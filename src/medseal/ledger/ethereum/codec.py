@@ -158,8 +158,8 @@ def role_id(role: Role) -> bytes:
 
 
 def action_number(action: Action) -> int:
-    """Return the number of an action in the contract."""
-    return _ACTIONS.index(action)
+    """Return the number of an action in the contract; raise `InputError` for any other."""
+    return _ACTIONS.index(parse_action(action))
 
 
 # --- Terms of a grant -------------------------------------------------------------------------
