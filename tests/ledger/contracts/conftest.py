@@ -29,11 +29,12 @@ class Parties:
     person: str = "0x00000000" + "5eed" * 8
 
 
-def _started(name: str) -> AbstractContextManager[NodeProcess]:
+def _started(name: str, *, is_traced: bool) -> AbstractContextManager[NodeProcess]:
     if name == "ganache":
         # Time that the tests alone move on: a second a block.
         return start_ganache(extra=["--miner.timestampIncrement", "1"])
-    return start_anvil(hardfork=name.partition("-")[2], extra=["--steps-tracing"])
+    extra = ["--steps-tracing"] if is_traced else []
+    return start_anvil(hardfork=name.partition("-")[2], extra=extra)
 
 
 @pytest.fixture(scope="session", params=NODES)
@@ -41,7 +42,7 @@ def chain(request: pytest.FixtureRequest) -> Iterator[Chain]:
     """A node with the build under test."""
     # Set while the coverage is measured: another build, and who wants to see what is run.
     coverage = request.config.pluginmanager.get_plugin(PLUGIN)
-    with _started(request.param) as node:
+    with _started(request.param, is_traced=coverage is not None) as node:
         yield Chain(
             node=node,
             build=Build.committed() if coverage is None else Build.of(coverage.artifact),
