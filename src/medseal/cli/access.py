@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from medseal.cli import access_review, access_roles
-from medseal.cli.access_roles import ROLE
+from medseal.cli.access_roles import ROLE, on_network
 from medseal.cli.options import Common, common, emit, option, say
 from medseal.errors import ConfigurationError
 from medseal.ledger import now_ms
@@ -63,7 +63,7 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
     role: str | None,
 ) -> None:
     """Let NAME do something with IMAGE_ID; this replaces an older grant for the same action."""
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         request = access.GrantRequest(
             name=name,
             image_id=image_id,
@@ -73,13 +73,21 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
             role=role,
         )
         receipt = access.grant(workspace, request)
+        state = workspace.push()
     is_over = request.until_ms is not None and request.until_ms <= now_ms()
     if is_over:
         say("--until lies in the past, so this grant allows nothing")
     emit(
         options,
-        {"name": name, "image_id": image_id, "action": action, "receipt": str(receipt)},
-        f"'{name}' {'may not' if is_over else 'may'} {action} image {image_id}; receipt {receipt}",
+        {
+            "name": name,
+            "image_id": image_id,
+            "action": action,
+            "receipt": str(receipt),
+            "state": state,
+        },
+        f"'{name}' {'may not' if is_over else 'may'} {action} image {image_id}; receipt {receipt}"
+        + on_network(state),
     )
 
 
@@ -90,12 +98,20 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
 @common
 def revoke_command(options: Common, name: str, image_id: str, action: str | None) -> None:
     """End a grant at once; without --action all of them, and an open break-glass window."""
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = access.revoke(workspace, name, image_id, action)
+        state = workspace.push()
     emit(
         options,
-        {"name": name, "image_id": image_id, "action": action, "receipt": str(receipt)},
-        f"'{name}' may no longer {action or 'use'} image {image_id}; receipt {receipt}",
+        {
+            "name": name,
+            "image_id": image_id,
+            "action": action,
+            "receipt": str(receipt),
+            "state": state,
+        },
+        f"'{name}' may no longer {action or 'use'} image {image_id}; receipt {receipt}"
+        + on_network(state),
     )
 
 
@@ -103,7 +119,7 @@ def revoke_command(options: Common, name: str, image_id: str, action: str | None
 @common
 def list_command(options: Common) -> None:
     """List all grants, with the roles of whom they were given to."""
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         rows = access.list_grants(workspace)
     for row in rows:
         value = asdict(row) | {"until": _iso(row.until_ms)}
@@ -124,10 +140,17 @@ def list_command(options: Common) -> None:
 @common
 def break_glass_command(options: Common, name: str, image_id: str, reason: str) -> None:
     """Open IMAGE_ID to the clinician NAME for one hour, on record."""
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = access.break_glass(workspace, name, image_id, reason=reason)
+        state = workspace.push()
     emit(
         options,
-        {"name": name, "image_id": image_id, "action": "view", "receipt": str(receipt)},
-        f"'{name}' may view image {image_id} for one hour; receipt {receipt}",
+        {
+            "name": name,
+            "image_id": image_id,
+            "action": "view",
+            "receipt": str(receipt),
+            "state": state,
+        },
+        f"'{name}' may view image {image_id} for one hour; receipt {receipt}" + on_network(state),
     )

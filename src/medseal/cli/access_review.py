@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from medseal.cli.access_roles import on_network
 from medseal.cli.options import Common, argument_file, common, emit, option
 from medseal.ledger import ConsentChange
 from medseal.pipeline.consent import relay_consent
@@ -30,10 +31,11 @@ def consent_command(
     Signature, image and time are checked. The ledger gets a salted commitment alone; statement
     and salt stay in the workspace, encrypted.
     """
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         outcome = relay_consent(
             workspace, image_id, file, ConsentChange(change), signer=signer, name=name
         )
+        state = workspace.push()
     word = "given" if outcome.change is ConsentChange.GIVE else "withdrawn"
     emit(
         options,
@@ -42,8 +44,10 @@ def consent_command(
             "change": change,
             "consent": outcome.commitment,
             "receipt": str(outcome.receipt),
+            "state": state,
         },
-        f"consent to research with image {image_id} is {word}; receipt {outcome.receipt}",
+        f"consent to research with image {image_id} is {word}; receipt {outcome.receipt}"
+        + on_network(state),
     )
 
 
@@ -52,7 +56,7 @@ def consent_command(
 @common
 def review_command(options: Common, reason: str | None) -> None:
     """Review every break-glass: who, when, which image, and what was done under it."""
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         found = review(workspace, reason=reason)
     for each in found:
         value = asdict(each) | {"opened": _iso(each.opened_ms), "until": _iso(each.until_ms)}

@@ -7,11 +7,16 @@ from medseal.ledger import PauseChange, RoleChange
 from medseal.pipeline import roles
 from medseal.pipeline.workspace import Workspace
 
-__all__ = ["COMMANDS", "ROLE"]
+__all__ = ["COMMANDS", "ROLE", "on_network"]
 
 ROLE = click.Choice(
     ["registrar", "radiologist", "researcher", "consent-service", "auditor", "emergency"]
 )
+
+
+def on_network(state: str) -> str:
+    """Return what to say of a change that the network does not have for good yet."""
+    return "" if state == "final" else f"; {state}, 'medseal ledger sync' carries it on"
 
 
 @click.group(name="role")
@@ -38,8 +43,9 @@ def remove_command(options: Common, name: str, role: str) -> None:
 
 
 def _change(options: Common, name: str, role: str, *, add: bool) -> None:
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = roles.change_role(workspace, name, role, add=add)
+        state = workspace.push()
     emit(
         options,
         {
@@ -47,8 +53,10 @@ def _change(options: Common, name: str, role: str, *, add: bool) -> None:
             "role": role,
             "change": "add" if add else "remove",
             "receipt": str(receipt),
+            "state": state,
         },
-        f"'{name}' {'is now' if add else 'is no longer'} {role}; receipt {receipt}",
+        f"'{name}' {'is now' if add else 'is no longer'} {role}; receipt {receipt}"
+        + on_network(state),
     )
 
 
@@ -59,7 +67,7 @@ def accounts_command(options: Common) -> None:
 
     The account is what another institution writes in place of the name.
     """
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         rows = roles.list_accounts(workspace)
     for row in rows:
         value = {"name": row.name, "account": row.account, "roles": list(row.roles)}
@@ -75,8 +83,9 @@ def transfer_command(options: Common, step: str, name: str | None) -> None:
 
     On a shared network NAME is the address of another gateway, which accepts in its workspace.
     """
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = roles.transfer(workspace, RoleChange(step), name)
+        state = workspace.push()
     done = {
         "offer": f"the ledger is offered to '{name}', who can accept it in "
         f"{roles.ACCEPT_DELAY_HOURS} hours",
@@ -84,7 +93,9 @@ def transfer_command(options: Common, step: str, name: str | None) -> None:
         "cancel": "the offer is cancelled",
     }[step]
     emit(
-        options, {"step": step, "name": name, "receipt": str(receipt)}, f"{done}; receipt {receipt}"
+        options,
+        {"step": step, "name": name, "receipt": str(receipt), "state": state},
+        f"{done}; receipt {receipt}{on_network(state)}",
     )
 
 
@@ -103,14 +114,15 @@ def resume_command(options: Common) -> None:
 
 
 def _pause(options: Common, change: PauseChange) -> None:
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = roles.pause(workspace, change)
+        state = workspace.push()
     is_paused = change is PauseChange.PAUSE
     emit(
         options,
-        {"paused": is_paused, "receipt": str(receipt)},
+        {"paused": is_paused, "receipt": str(receipt), "state": state},
         f"every use is {'refused' if is_paused else 'judged by its grant'} from now on; "
-        f"receipt {receipt}",
+        f"receipt {receipt}{on_network(state)}",
     )
 
 

@@ -249,7 +249,7 @@ def _report_image(
 
 def _open_release(options: Common, file: Path, package_file: Path, output: Path) -> None:
     """Write the release behind a cipher image, with the identity of the workspace."""
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         opened = open_cipher_release(file, package_file, workspace.identity, output)
     _report_image(options, output, opened.form, opened.restored, size_bytes=opened.size_bytes)
 
@@ -260,7 +260,9 @@ def _open(options: Common, file: Path, data: bytes, output: Path) -> None:
     if any(isinstance(wrap, ScryptWrap) for wrap in package.header.wraps):
         opened = _opened(file, package, PassphraseIdentity(options.passphrase()))
     else:
-        with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        with Workspace.open(
+            options.workspace, options.passphrase(), node=options.node
+        ) as workspace:
             opened = _opened(file, package, workspace.identity)
     write_file(opened, output)
     emit(

@@ -65,7 +65,9 @@ def command(  # noqa: PLR0913 (one parameter an option)
     elif reduced:
         raise ConfigurationError("a sealed image is verified, so it is always decoded in full")
     else:
-        with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        with Workspace.open(
+            options.workspace, options.passphrase(), node=options.node
+        ) as workspace:
             outcome = classify_image(
                 workspace,
                 target,

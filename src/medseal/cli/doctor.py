@@ -93,7 +93,7 @@ def _workspace(options: Common) -> list[tuple[str, str, str]]:
     if not (options.workspace / "keystore.medseal").is_file():
         rows.append(("workspace", "missing", "none here; run 'medseal init'"))
         return rows
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         counts = ", ".join(f"{k} {v}" for k, v in workspace.catalogue.counts().items())
         rows.append(("workspace", "ok", counts or "empty"))
         rows.append(("ledger", "ok", f"{workspace.ledger.size} entries, head verified"))

@@ -26,7 +26,7 @@ COMMANDS = {
     "classify": "Classify a sealed image or a file.",
     "access": "Grants, roles, consent, break-glass and its review, transfer, pause.",
     "erase": "Destroy the file key and the salt of an image or a patient.",
-    "ledger": "Status, proofs, checkpoints, witnesses, audit, synchronisation.",
+    "ledger": "Status, proofs, checkpoints, witnesses, audit, networks, synchronisation.",
     "watermark": "Embed a watermark in a plain file, or extract one.",
     "tamper": "Fingerprint a plain file, or check one against a fingerprint.",
     "cipher": "Encrypt a plain file as a sealed package or a cipher image, and decrypt it.",

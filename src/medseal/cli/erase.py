@@ -27,7 +27,7 @@ def command(options: Common, image_id: str | None, patient_id: str | None, yes: 
     if asks and not click.confirm("This cannot be undone. Go on?", err=True):
         click.echo("Nothing was erased.", err=True)
         return
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         outcomes = (
             erase_patient(workspace, patient_id)
             if patient_id is not None

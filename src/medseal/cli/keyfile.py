@@ -27,7 +27,9 @@ def plain_file_key(
         Without a key file: the workspace does not open.
     """
     if key_file is None:
-        with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        with Workspace.open(
+            options.workspace, options.passphrase(), node=options.node
+        ) as workspace:
             return choose(workspace.keys)
     try:
         with key_file.open("rb") as file:

@@ -47,7 +47,7 @@ def audit_command(  # noqa: PLR0913 (one parameter an option)
         raise ConfigurationError("--format fhir and --output FILE belong together; give both")
     if what is not None and since is not None:
         raise ConfigurationError("--since checks the whole log; leave out the image or name")
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         if what is None and output is None:
             _replay(options, workspace, since=since, proof=proof)
             return

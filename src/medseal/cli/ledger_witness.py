@@ -20,7 +20,7 @@ def checkpoint_command(options: Common, output: Path | None, hashes: Path | None
 
     With --hashes, kept beside it, the first entry that was changed can be named.
     """
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         note = witness.checkpoint(workspace, output, hashes=hashes)
     emit(
         options,

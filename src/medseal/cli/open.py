@@ -30,7 +30,7 @@ def command(options: Common, target: str, name: str, output: Path, purpose: str 
     JSON: image_id, release_id, from (vault, release-file), file, exact (file, stored-values,
     colours), metadata_as_recorded (of a release-file, else null), receipt.
     """
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         if Path(target).is_file():
             file = Path(target)
             outcome = open_release_file(workspace, file, output, name=name, purpose=purpose)

@@ -45,11 +45,14 @@ class Common:
         File whose first line is the passphrase, or None.
     json
         Print one JSON object per line.
+    node
+        Node of the network in place of the one that the workspace keeps; None for that one.
     """
 
     workspace: Path
     passphrase_file: Path | None
     json: bool
+    node: str | None = None
 
     def passphrase(self, *, confirm: bool = False) -> str:
         """Return the passphrase from the file, MEDSEAL_PASSPHRASE or the keyboard.
@@ -90,14 +93,21 @@ def _first_line(path: Path) -> str:
 
 
 def common(function: _Function) -> _Function:
-    """Add --workspace, --passphrase-file and --json; the command gets them as `options`."""
+    """Add --workspace, --passphrase-file, --json and --node; the command gets them as `options`."""
 
     def wrapper(
-        *args: Any, workspace: Path, passphrase_file: Path | None, as_json: bool, **kwargs: Any
+        *args: Any,
+        workspace: Path,
+        passphrase_file: Path | None,
+        as_json: bool,
+        node: str | None,
+        **kwargs: Any,
     ) -> Any:
-        for value in kwargs.values():
+        for value in (node, *kwargs.values()):
             _check_text(value)
-        options = Common(workspace=workspace, passphrase_file=passphrase_file, json=as_json)
+        options = Common(
+            workspace=workspace, passphrase_file=passphrase_file, json=as_json, node=node
+        )
         return function(*args, options=options, **kwargs)
 
     wrapper.__name__ = function.__name__
@@ -105,6 +115,7 @@ def common(function: _Function) -> _Function:
     wrapper.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
     decorated: Any = wrapper
     for declare in (
+        option("--node", help="Node of the network, instead of the one that the workspace keeps."),
         option("--json", "as_json", is_flag=True, help="One JSON object per line on stdout."),
         option("--passphrase-file", type=FILE, help="File whose first line is the passphrase."),
         option(

@@ -57,7 +57,7 @@ def command(  # noqa: PLR0913 (one parameter an option)
     """
     if keys and cipher is None:
         raise ConfigurationError("--recipient goes with --cipher; add --cipher integer")
-    with Workspace.open(options.workspace, options.passphrase()) as workspace:
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         request = ReleaseRequest(
             image_id=image_id,
             to=recipient,

@@ -30,7 +30,7 @@ def command(options: Common, paths: tuple[Path, ...]) -> int:
         raise UnreadableImageError(f"{folders}: no image file in there; give another folder")
     codes: list[int] = []
     with (
-        Workspace.open(options.workspace, options.passphrase()) as workspace,
+        Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace,
         _progress(options, len(files)) as progress,
     ):
         bar = progress.add_task("sealing", total=len(files))

@@ -27,7 +27,9 @@ def command(
     if log_key_file is not None and receipt_file is not None:
         report = verify(file, workspace=None, receipt_file=receipt_file, log_key_file=log_key_file)
     else:
-        with Workspace.open(options.workspace, options.passphrase()) as workspace:
+        with Workspace.open(
+            options.workspace, options.passphrase(), node=options.node
+        ) as workspace:
             report = verify(
                 file,
                 workspace=workspace,

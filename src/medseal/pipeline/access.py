@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from medseal.errors import AccessRefusedError, ConfigurationError, UnknownImageError
+from medseal.errors import (
+    AccessRefusedError,
+    ConfigurationError,
+    UnknownImageError,
+    UnreachableError,
+)
 from medseal.ledger import (
     MAX_RESEARCH_GRANT_MS,
     Action,
@@ -43,6 +48,9 @@ _NEXT_STEP = {
     "withdrawn": "the patient has withdrawn the consent to research",
     "paused": "wait until the owner ends the pause",
     "erased": "the image was erased and cannot come back",
+    "unreachable": "no node of the network answers; nothing is allowed until one does",
+    "stale": "the node has lost its network; nothing is allowed until it is back",
+    "wrong-chain": "the node serves another network; correct --node",
 }
 
 
@@ -152,7 +160,15 @@ def authorize(
 def decide(
     workspace: Workspace, record: ImageRecord, account: str, action: str, *, purpose: str | None
 ) -> Decision:
-    """Return what the access rules say now, without logging it."""
+    """Return what the access rules say now, without logging it.
+
+    On a network the contract judges everybody but the workspace itself: its gateway holds the keys
+    of its own images, so asking for its leave would be for show. What was erased stays refused.
+    """
+    if workspace.network is not None and account == workspace.owner:
+        known = workspace.log.may(account, record.commitment, Action(action))
+        is_erased = known.reason == "erased"
+        return Decision(allowed=not is_erased, reason="erased" if is_erased else "owner")
     return workspace.ledger.may(
         account, record.commitment, Action(action), purpose=purpose_word(purpose)
     )
@@ -204,12 +220,7 @@ def grant(workspace: Workspace, request: GrantRequest) -> Path:
     """
     record = find_image(workspace, request.image_id)
     account = workspace.remember_name(request.name)
-    present = workspace.ledger.roles(account)
-    if request.role is not None or not present:
-        role = Role(request.role or DEFAULT_ROLE)
-        if role not in present:
-            event = role_event(account, role, RoleChange.ADD, actor=workspace.owner)
-            workspace.keep_receipt(workspace.ledger.append(event))
+    roles = _with_role(workspace, account, request.role)
     given = Grant(
         account=account,
         subject=record.commitment,
@@ -217,9 +228,28 @@ def grant(workspace: Workspace, request: GrantRequest) -> Path:
         purpose=purpose_word(request.purpose),
         expires_ms=request.until_ms,
     )
-    if Role.RESEARCHER in workspace.ledger.roles(account):
+    if Role.RESEARCHER in roles:
         _check_research_grant(given)
     return workspace.keep_receipt(workspace.ledger.grant(given, actor=workspace.owner))
+
+
+def _with_role(workspace: Workspace, account: str, wanted: str | None) -> tuple[Role, ...]:
+    """Give the role that was asked for, or the first one to a new account; return what it holds."""
+    try:
+        present = workspace.ledger.roles(account)
+        # On a shared network the owner of the contract alone gives roles; a grant needs none.
+        gives = workspace.network is None or Role.OWNER in workspace.ledger.roles(workspace.owner)
+    except UnreachableError:
+        # Nobody can say what it holds, so nothing is given that was not asked for.
+        present, gives = (), False
+    if wanted is None and (present or not gives):
+        return present
+    role = Role(wanted or DEFAULT_ROLE)
+    if role in present:
+        return present
+    event = role_event(account, role, RoleChange.ADD, actor=workspace.owner)
+    workspace.keep_receipt(workspace.ledger.append(event))
+    return (*present, role)
 
 
 def _check_research_grant(given: Grant) -> None:
@@ -258,11 +288,7 @@ def revoke(workspace: Workspace, name: str, image_id: str, action: str | None) -
     record = find_image(workspace, image_id)
     account = workspace.known_account(name)
     actions = list(Action) if action is None else [Action(action)]
-    held = workspace.ledger.grants(account=account, subject=record.commitment)
-    if not any(grant.action in actions for grant in held) and not any(
-        workspace.ledger.may(account, record.commitment, one).reason == "break-glass"
-        for one in actions
-    ):
+    if not _may_hold(workspace, account, record.commitment, actions):
         raise AccessRefusedError(
             f"'{name}' holds no such grant for image {image_id}; see 'medseal access list'",
             reason="no-grant",
@@ -274,6 +300,16 @@ def revoke(workspace: Workspace, name: str, image_id: str, action: str | None) -
         actor=workspace.owner,
     )
     return workspace.keep_receipt(receipt)
+
+
+def _may_hold(workspace: Workspace, account: str, subject: str, actions: list[Action]) -> bool:
+    """Say whether there is something to take back; while no node answers, there may be."""
+    try:
+        held = workspace.ledger.grants(account=account, subject=subject)
+    except UnreachableError:
+        return True
+    reasons = {workspace.ledger.may(account, subject, each).reason for each in actions}
+    return any(grant.action in actions for grant in held) or "break-glass" in reasons
 
 
 def break_glass(workspace: Workspace, name: str, image_id: str, *, reason: str) -> Path:

@@ -1,24 +1,29 @@
 """Uses of the ledger alone: status, proofs, audit, offline verification."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medseal.errors import InputError, LedgerError, UnknownImageError
+from medseal.errors import InputError, LedgerError, UnknownImageError, UnreachableError
 from medseal.imaging.files import read_file, write_file
-from medseal.ledger import Event, Receipt, VerifyingKey, verify
+from medseal.ledger import EmbeddedLedger, Event, Receipt, State, SyncState, VerifyingKey, verify
 from medseal.pipeline.identify import load_record
+from medseal.pipeline.network import checked_url
 from medseal.pipeline.records import leaf_digest
 from medseal.pipeline.witness import check_since, read_log_key
 from medseal.pipeline.workspace import LOG_KEY_FILE, Workspace
 from medseal.vault import ImageRecord, ReleaseRecord
 
 __all__ = [
+    "PinnedContract",
     "audit",
+    "check_anchor_online",
     "log_key_file",
     "prove",
     "read_log_key",
     "read_receipt",
+    "refusals",
     "status",
     "sync",
     "verify_receipt_file",
@@ -33,16 +38,45 @@ def log_key_file(workspace: Path) -> Path:
 
 
 def status(workspace: Workspace) -> dict[str, str | int]:
-    """Return the head of the log, its public key and the counts of the catalogue."""
-    head = workspace.ledger.checkpoint()
-    return {
+    """Return the head of the log, how far its entries are, and the counts of the catalogue.
+
+    Asks no node for more than the roles of the gateway; without an answer the rest is told.
+    """
+    head = workspace.log.checkpoint()
+    value: dict[str, str | int] = {
         "origin": head.origin,
         "size": head.size,
         "root": head.root.hex(),
-        "log_key": str(workspace.ledger.vkey),
+        "log_key": str(workspace.log.vkey),
         **workspace.catalogue.counts(),
         "pending": len(workspace.catalogue.pending()),
     }
+    ledger, setting = workspace.ledger, workspace.network
+    if isinstance(ledger, EmbeddedLedger) or setting is None:
+        return value | _counts(ledger.sync())
+    value |= {
+        "chain_id": setting.chain_id,
+        "contract": setting.contract,
+        "gateway": f"0x{setting.account}",
+    }
+    try:
+        value |= {"node": "answers", "gateway_roles": " ".join(ledger.roles(setting.account))}
+    except UnreachableError:
+        value["node"] = "unreachable"
+    return value | _counts(ledger.state())
+
+
+def refusals(workspace: Workspace) -> list[dict[str, str | int]]:
+    """Return the entries that the contract refused, with its reason; they change no right."""
+    ledger = workspace.ledger
+    if isinstance(ledger, EmbeddedLedger) or not ledger.state().refused:
+        return []
+    found = (ledger.state_of(index) for index in range(ledger.size))
+    return [
+        {"index": each.index, "reason": each.detail}
+        for each in found
+        if each.state is State.REFUSED
+    ]
 
 
 def prove(workspace: Workspace, entry: str, output: Path, *, with_opening: bool = True) -> Receipt:
@@ -169,14 +203,100 @@ def audit(
     return value
 
 
-def sync(workspace: Workspace) -> Mapping[str, int]:
-    """Finish what is pending, and return how far the entries are."""
-    recovered = workspace.recover()
-    state = workspace.ledger.sync()
+def sync(
+    workspace: Workspace,
+    *,
+    until: str | None = None,
+    timeout_seconds: float = 60.0,
+    progress: Callable[[dict[str, int]], None] | None = None,
+) -> dict[str, int]:
+    """Finish what is pending, carry the entries on, and return how far they are.
+
+    Parameters
+    ----------
+    workspace
+        Open.
+    until
+        ``submitted``, ``mined`` or ``final``: wait until every entry is as far; None for one step.
+    timeout_seconds
+        How long to wait.
+    progress
+        Is told the counts after each step.
+
+    Raises
+    ------
+    UnreachableError
+        The node does not answer, or the time is over; what waits is kept.
+    ChainMismatchError
+        The node serves another chain, or the contract is not there.
+    """
+    recovered = {"recovered": workspace.recover()}
+    ledger = workspace.ledger
+    if isinstance(ledger, EmbeddedLedger):
+        state = ledger.sync()
+    elif until is None:
+        state = ledger.sync(flush=True)
+    else:
+
+        def tell(found: SyncState) -> None:
+            if progress is not None:
+                progress(recovered | _counts(found))
+
+        state = ledger.wait(until, timeout_seconds, progress=tell)
+    return recovered | _counts(state)
+
+
+def _counts(state: SyncState) -> dict[str, int]:
     return {
-        "recovered": recovered,
         "queued": state.queued,
         "submitted": state.submitted,
         "mined": state.mined,
         "final": state.final,
+        "refused": state.refused,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedContract:
+    """A contract that is trusted, from another source than a receipt, and a node to ask.
+
+    Attributes
+    ----------
+    node
+        Address of the node; best one of another institution than that which gave the receipt.
+    chain_id, contract
+        Where the anchor has to be.
+    """
+
+    node: str
+    chain_id: int
+    contract: str
+
+
+def check_anchor_online(path: Path, key_file: Path, pinned: PinnedContract) -> dict[str, str | int]:
+    """Return what a node confirms about the anchor of a receipt, after the receipt verified.
+
+    Raises
+    ------
+    LedgerError
+        The receipt does not verify, or the chain holds another anchor or none.
+    UnreachableError
+        The node does not answer.
+    ModuleNotFoundError
+        The extra `network` is not installed.
+    """
+    from medseal.ledger import Node, check_anchor  # noqa: PLC0415 - extra `network`
+
+    receipt, _ = read_receipt(path, read_log_key(key_file))
+    node = Node(checked_url(pinned.node))
+    try:
+        found = check_anchor(receipt, node, chain_id=pinned.chain_id, contract=pinned.contract)
+    finally:
+        node.close()
+    moment = datetime.fromtimestamp(found.timestamp, UTC)
+    return {
+        "anchored_at": moment.isoformat(timespec="seconds"),
+        "confirmations": found.confirmations,
+        "anchor": found.sequence,
+        "anchored_by": f"0x{found.account}",
     }

@@ -15,6 +15,7 @@ __all__ = ["NETWORK_FILE", "NetworkSetting", "checked_url"]
 NETWORK_FILE = "network.json"
 _VERSION = 1
 _MAX_BYTES = 4096
+_MAX_CONFIRMATIONS = 10_000
 _CONTRACT = re.compile(r"0x[0-9a-f]{40}")
 _ACCOUNT = re.compile(r"(?!0{8})[0-9a-f]{40}")
 
@@ -53,6 +54,11 @@ class NetworkSetting:
         Of the gateway's key, 40 hexadecimal digits.
     key_file
         Keystore file of that key; None where it is in the keystore of the workspace.
+    confirmations
+        Blocks above one until it counts as final; 0 where blocks are final at once (QBFT).
+    max_head_age_seconds
+        Age of the newest block from which on nothing is allowed; None for a network that makes
+        blocks only of transactions.
 
     Raises
     ------
@@ -65,6 +71,8 @@ class NetworkSetting:
     contract: str
     account: str
     key_file: str | None = None
+    confirmations: int = 0
+    max_head_age_seconds: int | None = 60
 
     def __post_init__(self) -> None:
         if "@" in urlsplit(checked_url(self.url)).netloc:
@@ -74,6 +82,11 @@ class NetworkSetting:
             )
         if type(self.chain_id) is not int or not 0 < self.chain_id < 2**53:
             raise ConfigurationError("a chain id is a whole number from 1")
+        if type(self.confirmations) is not int or not 0 <= self.confirmations <= _MAX_CONFIRMATIONS:
+            raise ConfigurationError(f"confirmations count from 0 to {_MAX_CONFIRMATIONS}")
+        age = self.max_head_age_seconds
+        if age is not None and (type(age) is not int or age < 1):
+            raise ConfigurationError("the age of a block counts seconds from 1")
         if not _CONTRACT.fullmatch(self.contract) or not _ACCOUNT.fullmatch(self.account):
             raise ConfigurationError("a contract is written as 0x and 40 lower-case digits")
 

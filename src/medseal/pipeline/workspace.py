@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from medseal.errors import UnknownNameError, WorkspaceError
 from medseal.ledger import (
@@ -16,10 +16,10 @@ from medseal.ledger import (
     Event,
     EventKind,
     Receipt,
-    Role,
     SigningKey,
     genesis_event,
 )
+from medseal.pipeline.connection import PUSH_SECONDS, Connection, push_entry
 from medseal.pipeline.keys import WorkspaceKeys
 from medseal.pipeline.network import NetworkSetting
 from medseal.pipeline.records import SealedRecord, leaf_digest
@@ -27,6 +27,9 @@ from medseal.protection.encryption import Identity, Keystore, SealedPackage, sea
 from medseal.protection.encryption import open as open_package
 from medseal.vault import BlobStore, Catalogue
 from medseal.vault.catalogue import AccountRecord, ImageRecord, ReleaseRecord
+
+if TYPE_CHECKING:
+    from medseal.ledger.ethereum.ledger import EthereumLedger
 
 __all__ = ["LOG_KEY_FILE", "OWNER", "Workspace", "check_name", "record_id"]
 
@@ -73,9 +76,18 @@ class Workspace:
         Already unlocked.
     create
         Start an empty catalogue and log. One that is missing later is an error: it was there once.
+    network
+        How to reach the contract that judges the rights; None for rights in the log itself.
     """
 
-    def __init__(self, path: Path, keystore: Keystore, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keystore: Keystore,
+        *,
+        create: bool = False,
+        network: Connection | None = None,
+    ) -> None:
         self.path = path
         self.keystore = keystore
         self.identity = Identity.from_text(keystore.get(f"identity/{OWNER}").decode())
@@ -84,8 +96,16 @@ class Workspace:
         self.catalogue = Catalogue(path / _CATALOGUE, create=create)
         signing_key = SigningKey.parse(keystore.get("ledger/signing").decode())
         self.log = EmbeddedLedger(path / _LEDGER, signing_key=signing_key, create=create)
-        self.ledger = self.log
-        self.network: NetworkSetting | None = None
+        self.network = None if network is None else network.setting
+        self.ledger: EmbeddedLedger | EthereumLedger = self.log
+        if network is not None:
+            try:
+                self.ledger = network.open(path, keystore, self.log)
+            except BaseException:
+                self.log.close()
+                self.catalogue.close()
+                raise
+        self.last_entry: int | None = None
         self.owner = self.find_owner()
 
     # --- life cycle ---------------------------------------------------------------------------
@@ -137,8 +157,17 @@ class Workspace:
         self.ledger.append(genesis_event(self.owner))
 
     @classmethod
-    def open(cls, path: Path, passphrase: str) -> Self:
+    def open(cls, path: Path, passphrase: str, *, node: str | None = None) -> Self:
         """Open a workspace and finish what an interrupted command left.
+
+        Parameters
+        ----------
+        path
+            The folder.
+        passphrase
+            Unlocks the keystore, and the keystore file of a gateway's key.
+        node
+            Node to ask in place of the one that the workspace keeps.
 
         Raises
         ------
@@ -146,17 +175,24 @@ class Workspace:
             There is none at `path`.
         WrongPassphraseError
             The passphrase does not unlock it.
+        ChainMismatchError
+            The node serves another chain, or the contract is not there.
         """
         if not (path / _KEYSTORE).is_file():
             raise WorkspaceError(f"no workspace at {path}; run 'medseal init' first")
+        setting = NetworkSetting.load(path)
         keystore = Keystore.load(path / _KEYSTORE, passphrase)
-        workspace = cls(path, keystore)
+        network = None
+        if setting is not None:
+            network = Connection(setting=setting, passphrase=passphrase, node=node)
+        workspace = cls(path, keystore, network=network)
         workspace.recover()
         return workspace
 
     def close(self) -> None:
         """Release the files."""
         self.ledger.close()
+        self.log.close()
         self.catalogue.close()
 
     def __enter__(self) -> Self:
@@ -203,10 +239,15 @@ class Workspace:
     # --- names --------------------------------------------------------------------------------
 
     def find_owner(self) -> str:
-        """Read again which account acts for this workspace, another one after a transfer."""
-        first = self.keys.account(OWNER)
-        known = (first, *(record.account for record in self.catalogue.accounts()))
-        self.owner = next((each for each in known if Role.OWNER in self.log.roles(each)), first)
+        """Read again which account acts for this workspace, and return it.
+
+        On a network that is its gateway; else the owner of the log, as long as it is known here.
+        """
+        first, owner = self.keys.account(OWNER), self.log.owner
+        is_ours = self.log.network or any(
+            each.account == owner for each in self.catalogue.accounts()
+        )
+        self.owner = owner if owner and is_ours else first
         return self.owner
 
     def account_of(self, name: str) -> str:
@@ -229,11 +270,14 @@ class Workspace:
     def remember_name(self, name: str) -> str:
         """Return the account of a name, and keep the name encrypted for listings."""
         account = self.account_of(name)
-        if account == name.removeprefix("0x"):
-            return account
+        if account != name.removeprefix("0x"):
+            self.remember_account(account, name)
+        return account
+
+    def remember_account(self, account: str, name: str) -> None:
+        """Keep the name of an account, encrypted; a second time changes nothing."""
         package = seal(name.encode(), [self.identity.recipient], associated_data=account.encode())
         self.catalogue.add_account(AccountRecord(account=account, sealed_name=package.to_bytes()))
-        return account
 
     def names(self) -> Mapping[str, str]:
         """Return the name of every account that has one here."""
@@ -276,7 +320,28 @@ class Workspace:
 
     def keep_receipt(self, receipt: Receipt) -> Path:
         """Write the receipt of an event and return its path."""
+        self.last_entry = receipt.index
         return self.write_receipt(f"event-{receipt.index}", receipt)
+
+    def push(self, *, timeout_seconds: float = PUSH_SECONDS) -> str:
+        """Bring the last event to the network and return how far it is by then.
+
+        Returns
+        -------
+        str
+            ``final`` without a network; else ``queued``, ``submitted``, ``mined`` or ``final``.
+            What is not there yet, `sync` carries on.
+
+        Raises
+        ------
+        AccessRefusedError
+            The contract refused the event.
+        ChainMismatchError
+            The node serves another chain, or the contract is not there.
+        """
+        if isinstance(self.ledger, EmbeddedLedger) or self.last_entry is None:
+            return "final"
+        return push_entry(self.ledger, self.last_entry, timeout_seconds=timeout_seconds)
 
     def receipt_path(self, name: str) -> Path:
         """Return where the receipt of an image, release or event stands."""
