@@ -227,6 +227,50 @@ def test_another_contract_at_the_address(ledger: EthereumLedger, node: NodeProce
     check_truth(ledger)
 
 
+def test_a_call_of_an_address_without_code_does_not_count(
+    ledger: EthereumLedger, node: NodeProcess
+) -> None:
+    node.rpc("evm_setAutomine", False)
+    index = grant(ledger)
+    ledger.sync(flush=True)
+    address = ledger.contract.address
+    code = node.rpc("eth_getCode", address, "latest")
+    node.rpc("anvil_setCode", address, "0x")
+    node.rpc("anvil_mine", hex(1))
+    node.rpc("anvil_setCode", address, code)
+    # Both transactions have succeeded, and nothing was written down.
+    ledger.sync()
+    told = ledger.state_of(index)
+    assert (told.state, told.detail) == (State.SUBMITTED, "")
+    node.rpc("evm_setAutomine", True)
+    node.rpc("anvil_mine", hex(1))
+    ledger.wait("final", WAIT_SECONDS)
+    assert granted(ledger) == 1
+    check_truth(ledger)
+
+
+def test_an_anchor_that_the_contract_has_refused_is_sent_again(
+    ledger: EthereumLedger, node: NodeProcess
+) -> None:
+    node.rpc("evm_setAutomine", False)
+    ledger.append_many(seals(2))
+    ledger.sync(flush=True)
+    (waiting,) = ledger._outbox.items(Stage.SUBMITTED)
+    # The owner pauses the contract with a higher fee: that comes first in the block.
+    node.rpc("anvil_dropTransaction", ledger._outbox.signed(waiting)[0].hash)
+    pause = {"from": ledger.signer.address, "to": ledger.contract.address, "data": "0x8456cb59"}
+    node.rpc("anvil_mine", hex(1))
+    node.rpc("evm_setAutomine", True)
+    node.rpc("eth_sendTransaction", pause)
+    for _ in range(3):
+        ledger.sync()
+    told = ledger.state_of(ledger.size - 1)
+    assert (told.state, told.detail) == (State.QUEUED, "paused")
+    node.rpc("eth_sendTransaction", pause | {"data": "0x3f4ba83a"})
+    ledger.wait("final", WAIT_SECONDS)
+    check_truth(ledger)
+
+
 # --- Blocks that are replaced ---------------------------------------------------------------------
 
 

@@ -11,15 +11,17 @@ __all__ = [
     "ERASE_SCOPE",
     "GATE_SCOPES",
     "OWNER_SCOPE",
+    "ROLE_SCOPE",
     "Mirror",
     "changes_who_may_record",
     "scope_of",
 ]
 
-OWNER_SCOPE = "role/owner"
+ROLE_SCOPE = "role/"
+OWNER_SCOPE = f"{ROLE_SCOPE}owner"
 ERASE_SCOPE = "erase/"
 # How the scopes begin of what decides who may record afterwards.
-GATE_SCOPES = ("role/", "pause", ERASE_SCOPE)
+GATE_SCOPES = (ROLE_SCOPE, "pause", ERASE_SCOPE)
 _GATES = (EventKind.ROLE, EventKind.PAUSE, EventKind.ERASE)
 # Entries that are read and noted in one go.
 _CHUNK = 4096
@@ -31,7 +33,7 @@ def scope_of(event: Event) -> str:
     match event.kind:
         case EventKind.ROLE:
             role = str(event.details["role"])
-            return OWNER_SCOPE if role == "owner" else f"role/{role}/{account}"
+            return OWNER_SCOPE if role == "owner" else f"{ROLE_SCOPE}{role}/{account}"
         case EventKind.PAUSE:
             return "pause"
         case EventKind.ERASE:

@@ -6,7 +6,7 @@ from medseal.errors import AccessRefusedError, AlreadyAnchoredError, NodeError, 
 from medseal.ledger.ethereum.answers import TxReceipt, parse_block, parse_receipt
 from medseal.ledger.ethereum.codec import account_to_address
 from medseal.ledger.ethereum.contract import Contract
-from medseal.ledger.ethereum.mirror import ERASE_SCOPE
+from medseal.ledger.ethereum.mirror import ERASE_SCOPE, ROLE_SCOPE
 from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.item import Item, ItemKind, Stage
 from medseal.ledger.outbox import Outbox
@@ -94,42 +94,61 @@ class Tracker:
                 self._miss(item)
 
     def settle_if_mined(self, item: Item) -> bool:
-        """Settle an item whose transaction is in a block, and say whether it is."""
+        """Settle an item that a transaction has brought to the contract; say whether one has."""
         (receipt,) = self._receipts([item])
-        if receipt is not None:
-            self._settle(item, receipt)
-        return receipt is not None
+        return receipt is not None and self._settle(item, receipt)
 
     def _receipts(self, items: list[Item]) -> list[TxReceipt | None]:
-        """Return the receipt of each item, of whichever of its transactions has one."""
-        names = [[one.hash for one in self._outbox.signed(item)] for item in items]
-        flat = [("eth_getTransactionReceipt", (name,)) for group in names for name in group]
-        answers = iter(self._node.batch(flat))
-        found = []
-        for group in names:
-            receipts = []
-            for _ in group:
+        """Return for each item the receipt that decides: one with effect, else the newest."""
+        signed = [self._outbox.signed(item) for item in items]
+        asked = [("eth_getTransactionReceipt", (one.hash,)) for group in signed for one in group]
+        answers = iter(self._node.batch(asked))
+        found: list[TxReceipt | None] = []
+        for item, group in zip(items, signed, strict=True):
+            decides: TxReceipt | None = None
+            for one in group:
                 answer = next(answers)
                 if isinstance(answer, NodeError):
                     raise answer
-                receipts.append(parse_receipt(answer))
-            found.append(next((one for one in receipts if one is not None), None))
+                receipt = parse_receipt(answer)
+                if receipt is not None and (
+                    self._has_effect(item, receipt) or (decides is None and one.nonce == item.nonce)
+                ):
+                    decides = receipt
+            found.append(decides)
         return found
 
-    def _settle(self, item: Item, receipt: TxReceipt) -> None:
+    def _settle(self, item: Item, receipt: TxReceipt) -> bool:
+        """Write down what a receipt says; say whether nothing is left to do."""
         block = (receipt.hash, receipt.block_number, receipt.block_hash)
-        if receipt.status == 1:
+        if self._has_effect(item, receipt):
             self._outbox.settle(item, self.stage_at(receipt.block_number), block)
-            return
+            return True
+        if receipt.status == 1:
+            # Where no contract stands, every call succeeds.
+            self._outbox.note(item, Stage.QUEUED, "no-effect")
+            return False
         if item.kind is ItemKind.ANCHOR:
             # Only a root that is anchored already is refused for good.
-            if not self.adopt(item):
-                self._outbox.note(item, Stage.QUEUED, self.refusal(item) or "reverted")
-            return
+            if self.adopt(item):
+                return True
+            self._outbox.note(item, Stage.QUEUED, self.refusal(item) or "reverted")
+            return False
         reason = self.refusal(item) or "reverted"
         is_done = reason == "erased" and item.scope.startswith(ERASE_SCOPE)
         stage = Stage.SKIPPED if is_done else Stage.REFUSED
         self._outbox.settle(item, stage, block, detail=reason)
+        return True
+
+    def _has_effect(self, item: Item, receipt: TxReceipt) -> bool:
+        """Say whether the contract has written down what a transaction was to change."""
+        if receipt.status != 1:
+            return False
+        if item.kind is ItemKind.ANCHOR:
+            return any(one.root == item.root for one in self._contract.anchored(receipt))
+        # A role that is held already, or not held, changes nothing and is not written down.
+        is_role = item.scope.startswith(ROLE_SCOPE)
+        return is_role or any(log.address == self._contract.address for log in receipt.logs)
 
     def stage_at(self, block_number: int) -> Stage:
         """How far an item is that stands in this block."""

@@ -1,0 +1,398 @@
+"""Random faults and kill -9 between a gateway and its network: nothing lost, nothing doubled.
+
+Each round starts a real gateway in its own process, on a real node, and lets three threads record
+while its relay sends. Meanwhile something happens to the node, the chain, the key or the disk; then
+the gateway is killed at a random moment. The node is set right and the workspace opened again:
+what was acknowledged must be in the log, no root may be anchored and no change of rights carried
+out twice, and each state that is reported must be what the chain holds.
+"""
+
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ledger_faults_client import READY, settings
+from benchmarks.nodes import NodeAccount, NodeProcess, RpcError, node_accounts, start_anvil
+from benchmarks.report import arguments, write_result
+from medseal.digest import Digest
+from medseal.errors import MedsealError
+from medseal.ledger import (
+    EthereumLedger,
+    KeySigner,
+    Role,
+    RoleChange,
+    SyncState,
+    role_event,
+    verify,
+)
+from medseal.ledger.ethereum.answers import Block, TxReceipt, parse_block, parse_receipt
+from medseal.ledger.item import Item, ItemKind, Stage
+
+ROUNDS = 200
+QUICK_ROUNDS = 20
+# Then a new node, contract and workspace, so that the checks of a round stay short.
+ROUNDS_A_NETWORK = 10
+HEAL_SECONDS = 60.0
+OTHER_CHAIN = 4242
+
+
+Chance = np.random.Generator
+
+
+@dataclass(slots=True)
+class Network:
+    """A node, a contract that one account owns, and a gateway that another account is."""
+
+    node: NodeProcess
+    folder: Path
+    owner: NodeAccount
+    gateway: NodeAccount
+    confirmations: int
+    contract: str = ""
+    acknowledged: dict[int, Digest] = field(default_factory=dict)
+
+    def open(self) -> EthereumLedger:
+        """Open the workspace of the gateway, without a thread."""
+        signer = KeySigner.from_key(self.gateway.key)
+        return EthereumLedger(
+            self.node.url,
+            self.contract,
+            signer,
+            folder=self.folder / "gateway",
+            settings=settings(self.confirmations),
+        )
+
+    def deploy(self) -> None:
+        """Put the contract on an empty chain, always at the same address, with its registrar."""
+        signer = KeySigner.from_key(self.owner.key)
+        folder = self.folder / f"owner-{secrets.token_hex(4)}"
+        with EthereumLedger.deploy(
+            self.node.url, signer, folder=folder, settings=settings(0)
+        ) as ledger:
+            account, add = self.gateway.account, RoleChange.ADD
+            ledger.append(role_event(account, Role.REGISTRAR, add, actor=signer.account))
+            ledger.wait("final", HEAL_SECONDS)
+            if self.contract not in ("", ledger.contract.address):
+                raise RuntimeError("the contract came to another address than before")
+            self.contract = ledger.contract.address
+
+    def heal(self) -> None:
+        """Set the node right again: running, awake, making blocks, with the contract."""
+        if self.node.process.poll() is not None:
+            self.node.restart()
+        self.node.resume()
+        self.node.rpc("evm_setAutomine", True)
+        if self.node.rpc("eth_getCode", self.contract, "latest") == "0x":
+            self.deploy()
+
+
+# --- Faults ---------------------------------------------------------------------------------------
+
+
+Fault = Callable[[Network, Chance], None]
+
+
+def no_fault(_network: Network, _chance: Chance) -> None:
+    """Leave it at killing the gateway."""
+
+
+def node_frozen(network: Network, chance: Chance) -> None:
+    """Freeze the node: it answers nothing for a while."""
+    network.node.pause()
+    time.sleep(chance.uniform(0, 1.0))
+    network.node.resume()
+
+
+def node_restarted(network: Network, chance: Chance) -> None:
+    """End the node, and start it again later with its chain."""
+    network.node.stop()
+    time.sleep(chance.uniform(0, 0.5))
+    network.node.restart()
+
+
+def node_killed(network: Network, chance: Chance) -> None:
+    """Kill the node: it comes back with the chain of its last clean end, or none."""
+    network.node.kill()
+    time.sleep(chance.uniform(0, 0.5))
+    network.node.restart()
+    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
+        network.heal()
+
+
+def chain_emptied(network: Network, chance: Chance) -> None:
+    """Begin the chain anew; the contract is put there again at once, or after the kill."""
+    network.node.restart(empty=True)
+    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
+        network.deploy()
+
+
+def chain_replaced(network: Network, chance: Chance) -> None:
+    """Replace the newest blocks, a few times."""
+    for _ in range(int(chance.integers(1, 5))):
+        top = int(network.node.rpc("eth_blockNumber"), 16)
+        # Never below the contract and the role of the gateway.
+        depth = min(int(chance.integers(1, 5)), top - 3)
+        if depth > 0:
+            with suppress(RpcError):
+                network.node.rpc("anvil_reorg", depth, [])
+        time.sleep(chance.uniform(0, 0.2))
+
+
+def numbers_stolen(network: Network, chance: Chance) -> None:
+    """Send transactions with the same key, as another client would."""
+    sender = network.gateway.address
+    for _ in range(int(chance.integers(1, 11))):
+        with suppress(RpcError):
+            network.node.rpc("eth_sendTransaction", {"from": sender, "to": sender})
+        time.sleep(chance.uniform(0, 0.05))
+
+
+def transactions_dropped(network: Network, chance: Chance) -> None:
+    """Let the node make no blocks, forget what waited, and go on."""
+    network.node.rpc("evm_setAutomine", False)
+    time.sleep(chance.uniform(0, 0.3))
+    network.node.rpc("anvil_dropAllTransactions")
+    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
+        numbers_stolen(network, chance)
+    network.node.rpc("evm_setAutomine", True)
+    network.node.rpc("anvil_mine", "0x1")
+
+
+def contract_missing(network: Network, chance: Chance) -> None:
+    """Put other code, or none, at the address of the contract for a while."""
+    code = network.node.rpc("eth_getCode", network.contract, "latest")
+    if code == "0x":
+        return
+    network.node.rpc("anvil_setCode", network.contract, str(chance.choice(["0x", "0x6000"])))
+    time.sleep(chance.uniform(0, 0.3))
+    network.node.rpc("anvil_setCode", network.contract, code)
+
+
+def other_chain(network: Network, chance: Chance) -> None:
+    """Let another chain answer at the address of the node for a while."""
+    network.node.stop()
+    with start_anvil(port=network.node.port, chain_id=OTHER_CHAIN):
+        time.sleep(chance.uniform(0, 0.3))
+    network.node.restart()
+
+
+def disk_full(_network: Network, _chance: Chance) -> None:
+    """Leave it at this: the files of the gateway may not grow any more; see `DISK_BYTES`."""
+
+
+# How many bytes a file may still grow in a round where the disk is full.
+DISK_BYTES = 100_000
+FAULTS: tuple[Fault, ...] = (
+    no_fault,
+    node_frozen,
+    node_restarted,
+    node_killed,
+    chain_emptied,
+    chain_replaced,
+    numbers_stolen,
+    transactions_dropped,
+    contract_missing,
+    other_chain,
+    disk_full,
+)
+
+
+# --- Rounds ---------------------------------------------------------------------------------------
+
+
+def run_and_kill(network: Network, fault: Fault, chance: Chance) -> dict[int, Digest]:
+    """Let a gateway record while a fault happens, kill it, and return what it acknowledged."""
+    limit = DISK_BYTES if fault is disk_full else 0
+    command = [sys.executable, "-m", "benchmarks.ledger_faults_client"]
+    options = (network.folder / "gateway", network.confirmations, limit)
+    command += [network.node.url, network.contract, *map(str, options)]
+    with subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    ) as child:
+        if child.stdin is None or child.stdout is None:
+            raise RuntimeError("the gateway has no pipes")
+        child.stdin.write(network.gateway.key.hex() + "\n")
+        child.stdin.flush()
+        if child.stdout.readline() != f"{READY}\n":
+            raise RuntimeError("the gateway did not start")
+        time.sleep(chance.uniform(0, 0.4))
+        fault(network, chance)
+        time.sleep(chance.uniform(0, 0.4))
+        child.kill()
+        lines = child.stdout.read().split("\n")
+    # The last line may have been cut off; only whole lines were acknowledged.
+    pairs = [line.split() for line in lines[:-1]]
+    return {int(index): Digest.parse(digest) for index, digest in pairs}
+
+
+def check_round(network: Network, found: dict[int, Digest]) -> Counter[str]:
+    """Return how many promises were broken, by kind."""
+    broken: Counter[str] = Counter()
+    broken["indices_given_twice"] = len(network.acknowledged.keys() & found.keys())
+    network.acknowledged |= found
+    network.heal()
+    with network.open() as ledger:
+        for index, leaf_hash in found.items():
+            broken["acknowledged_and_lost"] += not _is_kept(ledger, index, leaf_hash)
+        # Once with whatever the kill has left, and once when all has arrived.
+        with suppress(MedsealError):
+            ledger.sync()
+        broken["untrue_states"] += untrue_states(ledger)
+        final = carry_on(network, ledger)
+        broken["untrue_states"] += untrue_states(ledger)
+        broken["entries_not_final"] += ledger.size - final.final - final.refused
+        broken["changes_refused"] += final.refused - overtaken(ledger)
+        broken.update(doubled(ledger))
+        # The whole log is read: every stored byte is compared with what was signed.
+        ledger.audit()
+    return broken
+
+
+def carry_on(network: Network, ledger: EthereumLedger) -> SyncState:
+    """Bring everything to the contract and return the counts."""
+
+    def progress(_state: SyncState) -> None:
+        if network.confirmations:
+            network.node.rpc("anvil_mine", "0x1")
+
+    return ledger.wait("final", HEAL_SECONDS, progress=progress)
+
+
+def _is_kept(ledger: EthereumLedger, index: int, leaf_hash: Digest) -> bool:
+    try:
+        receipt = ledger.prove(leaf_hash)
+        verify(receipt, ledger.vkey)
+    except MedsealError:
+        return False
+    return receipt.index == index
+
+
+def settled(ledger: EthereumLedger) -> list[Item]:
+    """Return what is said to stand on the chain."""
+    return ledger._outbox.items(Stage.MINED, Stage.FINAL)
+
+
+def untrue_states(ledger: EthereumLedger) -> int:
+    """Return how many items are said to stand on the chain and do not."""
+    items = settled(ledger)
+    receipts = ledger.node.batch([("eth_getTransactionReceipt", (item.hash,)) for item in items])
+    blocks = ledger.node.batch(
+        [("eth_getBlockByNumber", (hex(item.block_number or 0), False)) for item in items]
+    )
+    return sum(
+        not _is_true(ledger, item, parse_receipt(receipt), parse_block(block))
+        for item, receipt, block in zip(items, receipts, blocks, strict=True)
+    )
+
+
+def _is_true(
+    ledger: EthereumLedger, item: Item, receipt: TxReceipt | None, block: Block | None
+) -> bool:
+    if receipt is None or block is None or receipt.status != 1:
+        return False
+    if not receipt.block_hash == block.hash == item.block_hash:
+        return False
+    if item.kind is ItemKind.ANCHOR:
+        anchor = ledger.contract.anchor_of(item.root)
+        return anchor is not None and anchor.size == item.place
+    return bool(receipt.logs)
+
+
+def overtaken(ledger: EthereumLedger) -> int:
+    """Return how many changes are refused because a later one of the same right was faster."""
+    refused = ledger._outbox.items(Stage.REFUSED, kind=ItemKind.CALL)
+    return sum(item.detail == "overtaken" for item in refused)
+
+
+def doubled(ledger: EthereumLedger) -> dict[str, int]:
+    """Return how many roots were anchored and how many changes of rights carried out twice."""
+    logs = ledger.node.logs(ledger.contract.address, ())
+    # Every grant and revocation of these rounds has an account of its own.
+    seen = Counter(log.topics[:3] if len(log.data) == _WORD else log.topics[:2] for log in logs)
+    anchors = Counter(log.topics[1] for log in logs if len(log.data) == 3 * _WORD)
+    return {
+        "roots_anchored_twice": sum(count - 1 for count in anchors.values()),
+        "changes_carried_out_twice": sum(
+            count - 1 for topics, count in seen.items() if len(topics) == _TOPICS_OF_A_RIGHT
+        ),
+    }
+
+
+_WORD = 32
+_TOPICS_OF_A_RIGHT = 3
+
+
+@contextmanager
+def new_network(home: Path, number: int) -> Iterator[Network]:
+    """Start a node, put the contract there and make a workspace."""
+    folder = home / f"network-{number}"
+    folder.mkdir()
+    owner, gateway = node_accounts()[:2]
+    with start_anvil(state=folder / "chain.json") as node:
+        network = Network(
+            node=node,
+            folder=folder,
+            owner=owner,
+            gateway=gateway,
+            confirmations=2 * (number % 2),
+        )
+        network.deploy()
+        network.open().close()
+        yield network
+
+
+def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
+    """Kill `rounds` times and return the broken promises and the counts behind them."""
+    chance = np.random.default_rng(seed)
+    broken: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        for number in range(0, rounds, ROUNDS_A_NETWORK):
+            with new_network(Path(name), number // ROUNDS_A_NETWORK) as network:
+                for place in range(number, min(number + ROUNDS_A_NETWORK, rounds)):
+                    # Every fault has its turn, in an order that the seed shuffles.
+                    fault = FAULTS[place % len(FAULTS)] if place else no_fault
+                    found = run_and_kill(network, fault, chance)
+                    faults[fault.__name__] += 1
+                    counts["acknowledged"] += len(found)
+                    broken.update(check_round(network, found))
+                with network.open() as ledger:
+                    counts["entries"] += ledger.size
+                    for item in settled(ledger):
+                        counts["anchors" if item.kind is ItemKind.ANCHOR else "changes"] += 1
+                    counts["overtaken"] += overtaken(ledger)
+    return {
+        "rounds": rounds,
+        "seconds": round(time.monotonic() - start, 1),
+        "faults": dict(faults),
+        "counts": dict(counts),
+        "broken_promises": dict(broken),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the measurement and write ``ledger_faults.json``."""
+    chosen = arguments(__doc__.splitlines()[0]).parse_args(argv)
+    result = run(QUICK_ROUNDS if chosen.quick else ROUNDS)
+    write_result("ledger_faults", result, chosen, sys_stdout=sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

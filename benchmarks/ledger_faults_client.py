@@ -1,0 +1,97 @@
+"""Child of ledger_faults.py: a gateway that records for ever and names what it has acknowledged."""
+
+import argparse
+import resource
+import secrets
+import sys
+import threading
+from pathlib import Path
+
+from medseal.errors import LedgerError, UnreachableError
+from medseal.ledger import (
+    Action,
+    EthereumLedger,
+    Event,
+    EventKind,
+    Grant,
+    KeySigner,
+    NetworkSettings,
+    Receipt,
+    RelaySettings,
+)
+
+THREADS = 3
+READY = "ready"
+
+
+def settings(confirmations: int) -> NetworkSettings:
+    """Return settings whose limits are short, so that a round of faults is."""
+    return NetworkSettings(
+        timeout_seconds=0.5,
+        simulation_seconds=0.2,
+        away_seconds=0.2,
+        poll_seconds=0.02,
+        max_head_age_seconds=None,
+        relay=RelaySettings(batch_leaves=64, batch_seconds=0.05, confirmations=confirmations),
+    )
+
+
+def record(ledger: EthereumLedger, say: threading.Lock) -> None:
+    """Record seals and changes of rights, and print index and leaf hash of each receipt."""
+    while True:
+        try:
+            receipts = _some(ledger)
+        except (UnreachableError, LedgerError):
+            # Nothing was acknowledged: a full disk, or a log that others hold.
+            continue
+        with say:
+            for receipt in receipts:
+                sys.stdout.write(f"{receipt.index} {receipt.leaf_hash}\n")
+            sys.stdout.flush()
+
+
+def _some(ledger: EthereumLedger) -> list[Receipt]:
+    subject = f"sha256:{secrets.token_hex(32)}"
+    if secrets.randbelow(4):
+        events = [Event.new(EventKind.SEAL, subject=subject) for _ in range(secrets.randbelow(20))]
+        return ledger.append_many(events)
+    account, actor = secrets.token_hex(16), ledger.signer.account
+    receipts = [
+        ledger.grant(Grant(account=account, subject=subject, action=Action.VIEW), actor=actor)
+    ]
+    if secrets.randbelow(2):
+        receipts.append(ledger.revoke(account, subject, Action.VIEW, actor=actor))
+    return receipts
+
+
+def main() -> None:
+    """Record until somebody kills this process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("contract")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("confirmations", type=int)
+    parser.add_argument("limit", type=int, help="bytes that a file may still grow by; 0: no limit")
+    chosen = parser.parse_args()
+    signer = KeySigner.from_key(bytes.fromhex(sys.stdin.readline().strip()))
+    ledger = EthereumLedger(
+        chosen.url,
+        chosen.contract,
+        signer,
+        folder=chosen.folder,
+        settings=settings(chosen.confirmations),
+    )
+    if chosen.limit:
+        grown = max(path.stat().st_size for path in chosen.folder.iterdir()) + chosen.limit
+        resource.setrlimit(resource.RLIMIT_FSIZE, (grown, resource.RLIM_INFINITY))
+    ledger.start()
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
+    say = threading.Lock()
+    for _ in range(THREADS):
+        threading.Thread(target=record, args=(ledger, say), daemon=True).start()
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
