@@ -1,0 +1,288 @@
+"""The outbox file: states that are counted truly, items in order, and files of others refused."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medseal.errors import LedgerBusyError, LedgerError, StorageError, StorageFullError
+from medseal.ledger import State, SyncState
+from medseal.ledger.item import ANCHOR_SCOPE, Item, ItemKind, NewItem, SignedTransaction, Stage
+from medseal.ledger.outbox import Outbox
+
+IDENTITY = {"chain": "1", "contract": "0x" + "5a" * 20, "log": "medseal.example/test"}
+ACCOUNT = "ab" * 20
+BLOCK = ("0x" + "01" * 32, 7, "0x" + "02" * 32)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.sqlite"
+
+
+@pytest.fixture
+def outbox(file: Path) -> Iterator[Outbox]:
+    with Outbox(file, IDENTITY, busy_timeout_seconds=0.2) as opened:
+        yield opened
+
+
+def call(index: int, *, part: int = 0, scope: str = "pause") -> NewItem:
+    data = index.to_bytes(4, "big")
+    return NewItem(kind=ItemKind.CALL, place=index, part=part, data=data, scope=scope)
+
+
+def anchor(size: int) -> NewItem:
+    data = bytes(4) + size.to_bytes(32, "big") + size.to_bytes(32, "big")
+    return NewItem(kind=ItemKind.ANCHOR, place=size, data=data, scope=ANCHOR_SCOPE)
+
+
+def signed(nonce: int, number: int = 0) -> SignedTransaction:
+    return SignedTransaction(
+        hash=f"0x{nonce:060x}{number:04x}",
+        account=ACCOUNT,
+        nonce=nonce,
+        raw=b"raw",
+        price=10 * number,
+        at_ms=1,
+    )
+
+
+def queued(outbox: Outbox) -> list[Item]:
+    return outbox.items(Stage.QUEUED)
+
+
+# --- Filling ------------------------------------------------------------------------------------
+
+
+def test_items_keep_their_order_and_are_taken_once(outbox: Outbox) -> None:
+    outbox.extend([call(3), call(4), call(4, part=1)], 5)
+    outbox.extend([call(4), call(5)], 6)
+    assert [(item.place, item.part) for item in queued(outbox)] == [(3, 0), (4, 0), (4, 1), (5, 0)]
+    assert outbox.cursor() == 6
+
+
+def test_an_anchor_replaces_those_that_wait_unsigned(outbox: Outbox) -> None:
+    outbox.close_batch(anchor(10))
+    (sent,) = queued(outbox)
+    outbox.store_signed(sent, signed(1))
+    outbox.close_batch(anchor(20))
+    outbox.close_batch(anchor(30))
+    assert [item.place for item in queued(outbox)] == [10, 30]
+    assert outbox.last_anchor() == 30
+    assert queued(outbox)[1].root == (30).to_bytes(32, "big")
+
+
+def test_facts_are_kept_and_forgotten(outbox: Outbox) -> None:
+    outbox.begin(9, {"recover": "yes"})
+    assert (outbox.cursor(), outbox.meta("recover")) == (9, "yes")
+    outbox.forget("recover")
+    assert outbox.meta("recover") is None
+
+
+# --- States -------------------------------------------------------------------------------------
+
+
+def test_every_entry_counts_once(outbox: Outbox) -> None:
+    assert outbox.counts(5) == SyncState(queued=5, submitted=0, mined=0, final=0)
+    for size in (10, 20, 30):
+        outbox.close_batch(anchor(size))
+        outbox.store_signed(queued(outbox)[-1], signed(size))
+    first, second, third = queued(outbox)
+    outbox.settle(first, Stage.FINAL, BLOCK)
+    outbox.settle(second, Stage.MINED, BLOCK)
+    outbox.note(third, Stage.SUBMITTED)
+    assert outbox.counts(45) == SyncState(queued=15, submitted=10, mined=10, final=10)
+    # The log may be shorter than what another process has just anchored.
+    assert outbox.counts(25) == SyncState(queued=0, submitted=5, mined=10, final=10)
+
+
+def test_a_change_of_rights_counts_by_its_own_transaction(outbox: Outbox) -> None:
+    outbox.extend([call(2), call(4), call(6), call(6, part=1), call(8)], 10)
+    outbox.close_batch(anchor(10))
+    refused, waiting, done, half, skipped = queued(outbox)[:5]
+    outbox.settle(queued(outbox)[5], Stage.FINAL, BLOCK)
+    outbox.settle(refused, Stage.REFUSED, BLOCK, detail="not-registrar")
+    outbox.settle(done, Stage.FINAL, BLOCK)
+    outbox.note(half, Stage.SUBMITTED)
+    outbox.note(skipped, Stage.SKIPPED, "not-owner")
+    assert outbox.counts(11) == SyncState(queued=2, submitted=1, mined=0, final=7, refused=1)
+    told = outbox.state_of(refused.place)
+    assert (told.state, told.anchored, told.detail) == (
+        State.REFUSED,
+        State.FINAL,
+        "not-registrar",
+    )
+    assert outbox.state_of(waiting.place).state is State.QUEUED
+    # Of several calls of one entry the one that is least far counts.
+    assert outbox.state_of(6).state is State.SUBMITTED
+    # What needs nothing on the chain is as far as its anchor, and says why.
+    told = outbox.state_of(8)
+    assert (told.state, told.detail, told.transaction) == (State.FINAL, "not-owner", BLOCK[0])
+    assert outbox.state_of(10).state is State.QUEUED
+
+
+def test_the_smallest_final_anchor_serves_an_entry(outbox: Outbox) -> None:
+    for size in (10, 20, 30):
+        outbox.close_batch(anchor(size))
+        outbox.store_signed(queued(outbox)[-1], signed(size))
+    first, second, third = queued(outbox)
+    outbox.settle(first, Stage.MINED, BLOCK)
+    outbox.settle(second, Stage.FINAL, BLOCK)
+    outbox.settle(third, Stage.FINAL, BLOCK)
+    found = outbox.anchor_of(5)
+    assert found is not None
+    assert found.place == 20
+    assert outbox.anchor_of(30) is None
+    at = outbox.anchor_at(10)
+    assert at is not None
+    assert at.stage is Stage.MINED
+    assert outbox.anchor_at(11) is None
+
+
+# --- Sending ------------------------------------------------------------------------------------
+
+
+def test_signed_transactions_are_kept_newest_first(outbox: Outbox) -> None:
+    outbox.extend([call(1)], 2)
+    (item,) = queued(outbox)
+    outbox.store_signed(item, signed(4, 1))
+    outbox.store_signed(item, signed(4, 2))
+    outbox.store_signed(item, signed(4, 2))
+    assert outbox.signed(item) == [signed(4, 2), signed(4, 1)]
+    (item,) = outbox.unanswered()
+    assert (item.account, item.nonce) == (ACCOUNT, 4)
+
+
+def test_numbers_in_use_are_those_that_wait_or_stand_in_a_block(outbox: Outbox) -> None:
+    outbox.extend([call(index) for index in range(5)], 5)
+    items = queued(outbox)
+    for nonce, item in enumerate(items):
+        outbox.store_signed(item, signed(nonce))
+    outbox.settle(items[2], Stage.FINAL, BLOCK)
+    outbox.note(items[3], Stage.REFUSED, "overtaken")
+    outbox.note(items[4], Stage.SUBMITTED)
+    assert outbox.nonces(ACCOUNT, 1) == {1, 2, 4}
+    assert outbox.nonces("cd" * 20, 0) == set()
+
+
+def test_scopes_that_wait_are_found_by_how_they_begin(outbox: Outbox) -> None:
+    outbox.extend([call(1, scope="role/auditor/x"), call(2, scope="right/a_b/c")], 3)
+    assert outbox.waits(("role/", "pause"), Stage.QUEUED)
+    assert not outbox.waits(("role/", "pause"), Stage.SUBMITTED)
+    assert not outbox.waits(("roles", "a"), Stage.QUEUED)
+    assert [item.place for item in outbox.later(queued(outbox)[0])] == []
+
+
+def test_blocks_that_vanish_take_their_items_back(outbox: Outbox) -> None:
+    outbox.extend([call(index) for index in range(4)], 4)
+    mined, final, other, adopted = queued(outbox)
+    for nonce, item in enumerate((mined, final, other)):
+        outbox.store_signed(item, signed(nonce))
+    outbox.settle(mined, Stage.MINED, BLOCK)
+    outbox.settle(final, Stage.FINAL, BLOCK)
+    outbox.settle(adopted, Stage.MINED, BLOCK)
+    outbox.settle(other, Stage.FINAL, (BLOCK[0], 7, "0x" + "03" * 32))
+    assert outbox.newest_block() == 7
+    assert outbox.blocks(0, 7) == {7: {BLOCK[2], "0x" + "03" * 32}}
+    outbox.vanish(7, BLOCK[2])
+    stages = [outbox.state_of(index) for index in range(4)]
+    assert [told.state for told in stages] == [
+        State.SUBMITTED,
+        State.QUEUED,
+        State.FINAL,
+        # Nothing of ours could be sent again: it is signed anew.
+        State.QUEUED,
+    ]
+    assert [told.detail for told in stages] == ["vanished", "vanished", "", "vanished"]
+
+
+def test_what_is_deep_enough_becomes_final(outbox: Outbox) -> None:
+    outbox.extend([call(1), call(2)], 3)
+    for number, item in enumerate(queued(outbox)):
+        outbox.settle(item, Stage.MINED, (BLOCK[0], 7 + number, BLOCK[2]))
+    outbox.confirm(7)
+    assert outbox.state_of(1).state is State.FINAL
+    assert outbox.state_of(2).state is State.MINED
+
+
+# --- Files --------------------------------------------------------------------------------------
+
+
+def test_a_file_opens_again_for_the_same_log_only(outbox: Outbox, file: Path) -> None:
+    outbox.extend([call(1)], 2)
+    outbox.close()
+    with Outbox(file, IDENTITY) as again:
+        assert again.cursor() == 2
+    with pytest.raises(LedgerError, match="another contract"):
+        Outbox(file, IDENTITY | {"contract": "0x" + "00" * 20})
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_file_of_something_else_is_refused(file: Path) -> None:
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE t (x)")
+    with pytest.raises(LedgerError, match="not an outbox"):
+        Outbox(file, IDENTITY)
+    file.write_bytes(b"no database at all, but text" * 100)
+    with pytest.raises(LedgerError, match="damaged"):
+        Outbox(file, IDENTITY)
+    with pytest.raises(StorageError, match="cannot be opened"):
+        Outbox(file / "below", IDENTITY)
+
+
+def test_a_full_disk_changes_nothing(outbox: Outbox) -> None:
+    pages = outbox._value("PRAGMA page_count")
+    outbox._rows(f"PRAGMA max_page_count = {pages}")
+    many = [call(index, scope="x" * 1000) for index in range(100)]
+    with pytest.raises(StorageFullError, match="no space is left"):
+        outbox.extend(many, 100)
+    assert (outbox.cursor(), queued(outbox)) == (0, [])
+    outbox._rows("PRAGMA max_page_count = 100000")
+    outbox.extend(many, 100)
+    assert len(queued(outbox)) == 100
+
+
+def test_one_thread_sends_at_a_time(outbox: Outbox) -> None:
+    refused: list[str] = []
+
+    def other() -> None:
+        try:
+            with outbox.exclusive():
+                refused.append("not at all")
+        except LedgerBusyError as error:
+            refused.append(str(error))
+
+    with outbox.exclusive():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert "another process sends" in refused[0]
+    with outbox.exclusive():
+        pass
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from medseal.ledger.outbox import Outbox
+with Outbox(Path(sys.argv[1]), {}) as outbox, outbox.exclusive():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_process_sends_at_a_time_and_its_end_frees_the_file(outbox: Outbox, file: Path) -> None:
+    with subprocess.Popen(  # noqa: S603 - this interpreter and the text above
+        [sys.executable, "-c", HOLD, str(file)], stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        with pytest.raises(LedgerBusyError, match="another process sends"), outbox.exclusive():
+            pass
+        child.kill()
+    with outbox.exclusive():
+        pass
