@@ -18,7 +18,7 @@ def opened(ledger: EmbeddedLedger) -> LogFile:
     return LogFile(ledger.path, writable=True, busy_timeout_seconds=1.0)
 
 
-@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 512, 600])
+@pytest.mark.parametrize("count", [0, 1, 20, 31, 32, 255, 256, 257, 512, 600])
 def test_many_leaves_are_found_as_one_by_one(
     ledger: EmbeddedLedger, hashes: list[bytes], count: int
 ) -> None:

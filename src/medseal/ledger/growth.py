@@ -34,6 +34,9 @@ class Growth:
         for level in range(max(size.bit_length(), 1)):
             row = [old.pop(), *new] if self.start >> level & 1 else new
             self._rows.append(row)
+            if len(row) == 1:  # most levels of a large tree that grows by a few leaves
+                new = []
+                continue
             pairs = iter(row)
             new = [
                 sha256(b"\x01" + left + right).digest()
@@ -54,6 +57,8 @@ class Growth:
         found = [b""] * (end - end.bit_count() - first)
         for level, row in enumerate(self._rows[1:], 1):
             is_paired = self.start >> level & 1
+            if len(row) == is_paired:
+                continue
             for index, value in enumerate(row[is_paired:], self.start >> level):
                 found[((index + 1) << level) - 2 - index.bit_count() - first] = value
         return found

@@ -43,6 +43,8 @@ _SCHEMA = (
 # Rows of one INSERT, leaves of one look-up: parameters stay below the limit of any SQLite, 999.
 _ROWS = 256
 _LOOKUPS = 256
+# Fewer leaves than this are looked up faster one by one.
+_FEW_LOOKUPS = 32
 _MORE_ROWS = ", (?, ?)" * (_ROWS - 1)
 _LOOK_UP = (
     "SELECT position FROM (VALUES (?)"
@@ -296,15 +298,15 @@ class LogFile:
 
     def find_many(self, values: Sequence[bytes]) -> dict[bytes, int]:
         """Return the positions of those leaves that are in the log, by their hashes."""
-        if len(values) < _LOOKUPS:
+        if len(values) < _FEW_LOOKUPS:
             places = ((value, self.find(value)) for value in values)
             return {value: place for value, place in places if place is not None}
         found: dict[bytes, int] = {}
         for start in range(0, len(values), _LOOKUPS):
-            # The last part is filled up with values seen before: they are looked up twice.
-            part = values[max(0, min(start, len(values) - _LOOKUPS)) :][:_LOOKUPS]
-            prefixes = [leaf_prefix(value) for value in part]
-            for (position,) in self.connection.execute(_LOOK_UP, prefixes).fetchall():
+            prefixes = [leaf_prefix(value) for value in values[start : start + _LOOKUPS]]
+            # The query has a constant number of parameters: the first fills up the last part.
+            prefixes += prefixes[:1] * (_LOOKUPS - len(prefixes))
+            for (position,) in sorted(set(self.connection.execute(_LOOK_UP, prefixes))):
                 found.setdefault(leaf_hash(self.leaf(position)), int(position))
         return {value: found[value] for value in values if value in found}
 
