@@ -131,12 +131,13 @@ def test_a_transaction_that_lacks_a_field_is_refused(name: str) -> None:
 
 def test_signing_is_fast() -> None:
     held = KeySigner.from_key(KEY)
-    held.sign(DYNAMIC)
-    began = time.perf_counter()
+    times = []
     for _ in range(20):
+        began = time.perf_counter()
         held.sign(DYNAMIC)
+        times.append(time.perf_counter() - began)
     # The slow library needs 9 ms, coincurve 0.3.
-    assert (time.perf_counter() - began) / 20 < 0.005
+    assert min(times) < 0.003
 
 
 # --- In a file --------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ def test_a_keystore_is_unlocked_once(keystore: Path) -> None:
     began = time.perf_counter()
     assert held.sign(DYNAMIC) == KeySigner.from_key(KEY).sign(DYNAMIC)
     # Unlocking again would take a second and more.
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < 0.5
 
 
 def test_another_passphrase_does_not_unlock(keystore: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_silent_server_is_given_up_at_the_limit() -> None:
         began = time.monotonic()
         with pytest.raises(UnreachableError, match=r"did not answer within 0\.3 s"):
             Transport(url).post(ASK, timeout_seconds=0.3)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("part", ["header", "body"])
@@ -115,7 +115,7 @@ def test_a_dripping_server_is_given_up_at_the_limit(part: str) -> None:
         began = time.monotonic()
         with pytest.raises(UnreachableError, match=r"did not answer within 0\.4 s"):
             Transport(url).post(ASK, timeout_seconds=0.4)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("is_stated", [True, False])
