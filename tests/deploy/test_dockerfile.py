@@ -1,6 +1,7 @@
 """The Dockerfile, as text: no image is built where these tests run."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +52,9 @@ def test_the_installation_is_that_of_the_constraints_with_the_network() -> None:
     assert "--constraint constraints.txt" in install
     assert "'.[network]'" in install
     assert instructions("ENTRYPOINT") == ['["medseal"]']
+
+
+def test_the_image_is_named_by_the_version_that_it_holds() -> None:
+    compose = (ROOT / "deploy" / "compose.yaml").read_text()
+    assert re.findall(r"image: (medseal:\S+)", compose) == [f"medseal:{version('medseal')}"]
+    assert f"medseal:{version('medseal')}" in TEXT
