@@ -13,7 +13,16 @@ from typing import Any
 __all__ = ["arguments", "write_result"]
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("medseal", "numpy", "torch", "cryptography", "pydicom", "opencv-python-headless")
+_PACKAGES = (
+    "medseal",
+    "numpy",
+    "torch",
+    "cryptography",
+    "pydicom",
+    "opencv-python-headless",
+    "web3",
+    "coincurve",
+)
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
