@@ -349,7 +349,7 @@ def test_an_anchor_in_a_branch_that_was_given_up_is_refused(tmp_path: Path) -> N
         # Anchored anew, the old receipt still names the old block.
         again = anchored(contract, log)
         assert check_anchor(again, node, **pins).sequence == 1
-        with pytest.raises(AnchorError, match="knows no transaction|the receipt names"):
+        with pytest.raises(AnchorError, match=r"knows no transaction|the receipt names"):
             check_anchor(receipt, node, **pins)
 
 
