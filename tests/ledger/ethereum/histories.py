@@ -270,14 +270,6 @@ class Histories(RuleBasedStateMachine):
         self.record(grant_event(given, actor=actor, at_ms=self.now))
 
     @rule(
-        image=st.sampled_from(IMAGES),
-        action=st.sampled_from(Action),
-        end=st.sampled_from([HOUR_MS, YEAR_MS, YEAR_MS + 1]),
-    )
-    def grant_for_study(self, image: str, action: Action, end: int) -> None:
-        self.grant(RESEARCHER, image, action, "study", end, self.model.owner())
-
-    @rule(
         account=st.sampled_from(ACCOUNTS),
         image=st.sampled_from(IMAGES),
         action=st.sampled_from([None, *Action]),
@@ -326,7 +318,10 @@ class Histories(RuleBasedStateMachine):
     def pause(self, actor: str, change: PauseChange) -> None:
         self.record(pause_event(change, actor=actor, at_ms=self.now))
 
-    @rule(actor=st.sampled_from([OWNER, HEIR, REGISTRAR, STRANGER]), image=st.sampled_from(IMAGES))
+    @rule(
+        actor=st.sampled_from([OWNER, HEIR, REGISTRAR, SERVICE, STRANGER]),
+        image=st.sampled_from(IMAGES),
+    )
     def erase(self, actor: str, image: str) -> None:
         # One image stays, or nothing would be left to disagree about.
         if image == IMAGES[0] and actor == self.model.owner():
@@ -345,8 +340,31 @@ class Histories(RuleBasedStateMachine):
         self.accept_ownership(heir, later)
         self.accept_ownership(heir, DAY_MS)
 
-    @rule(image=st.sampled_from(IMAGES), action=st.sampled_from([None, None, *Action]))
-    def end_emergency(self, image: str, action: Action | None) -> None:
-        """A revocation of everything closes the window, that of one action does not."""
+    @rule(
+        image=st.sampled_from(IMAGES),
+        action=st.sampled_from(Action),
+        end=st.sampled_from([HOUR_MS, YEAR_MS, YEAR_MS + 1]),
+        change=st.sampled_from([None, ConsentChange.WITHDRAW, *ConsentChange]),
+    )
+    def research(self, image: str, action: Action, end: int, change: ConsentChange | None) -> None:
+        """A grant as a researcher needs it, and what the patient says to it."""
+        if not self.model.holds(RESEARCHER, "researcher"):
+            self.take_or_give_back(Role.RESEARCHER)
+        self.grant(RESEARCHER, image, action, "study", end, self.model.owner())
+        if change is not None:
+            self.consent(SERVICE, image, change)
+
+    @rule(
+        image=st.sampled_from(IMAGES),
+        end=st.sampled_from(["all", Action.VIEW, Action.CLASSIFY, Role.RADIOLOGIST]),
+    )
+    def end_emergency(self, image: str, end: str) -> None:
+        """A window ends with a revocation of everything, not of one action; or with the role."""
+        if not self.model.is_clinician(DOCTOR):
+            self.take_or_give_back(Role.RADIOLOGIST)
         self.break_glass(DOCTOR, image, True)
-        self.revoke(DOCTOR, image, action, self.model.owner())
+        if end == Role.RADIOLOGIST:
+            self.take_or_give_back(Role.RADIOLOGIST)
+        else:
+            action = None if end == "all" else Action(end)
+            self.revoke(DOCTOR, image, action, self.model.owner())
