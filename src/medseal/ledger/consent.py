@@ -11,6 +11,7 @@ from typing import Any, Self
 from medseal.digest import Digest, JsonValue, canonical_json, parse_canonical_json
 from medseal.errors import ConsentError, InputError
 from medseal.ledger.commitment import SALT_BYTES
+from medseal.ledger.ethereum.stack import recursion_limit_kept
 from medseal.ledger.grants import checked_purpose, checked_subject
 from medseal.ledger.rights import ConsentChange
 
@@ -224,7 +225,8 @@ class SignedConsent:
 
 def _signable(consent: Consent, domain: ConsentDomain) -> Any:
     """Return the statement as EIP-712 typed data."""
-    from eth_account.messages import encode_typed_data  # noqa: PLC0415 - extra `network`
+    with recursion_limit_kept():
+        from eth_account.messages import encode_typed_data  # noqa: PLC0415 - extra `network`
 
     return encode_typed_data(
         domain_data={
@@ -259,7 +261,8 @@ def new_patient_key() -> bytes:
 
 
 def _account(key: bytes) -> Any:
-    from eth_account import Account  # noqa: PLC0415 - extra `network`
+    with recursion_limit_kept():
+        from eth_account import Account  # noqa: PLC0415 - extra `network`
 
     if len(key) != _KEY_BYTES or not 0 < int.from_bytes(key) < _ORDER:
         # Without the cause, which could repeat the key.
@@ -319,8 +322,9 @@ def verify_consent(signed: SignedConsent | bytes, signer: str, domain: ConsentDo
     InputError
         `signer` is no address.
     """
-    from eth_account import Account  # noqa: PLC0415 - extra `network`
-    from eth_keys.exceptions import BadSignature  # noqa: PLC0415 - extra `network`
+    with recursion_limit_kept():
+        from eth_account import Account  # noqa: PLC0415 - extra `network`
+        from eth_keys.exceptions import BadSignature  # noqa: PLC0415 - extra `network`
 
     checked_signer(signer)
     # 1. Structure.
