@@ -48,7 +48,7 @@ for _command in (*access_roles.COMMANDS, *access_review.COMMANDS):
 @click.argument("name")
 @click.argument("image_id")
 @option("--action", type=_ACTION, required=True, help="What NAME may do.")
-@option("--purpose", help="Bind the grant to these words.")
+@option("--purpose", help="Bind the grant to this code of a published list; all may read it.")
 @option("--until", help="End of the grant, ISO 8601, UTC unless it names a zone.")
 @option("--role", type=ROLE, help="Role of NAME; radiologist for a new one.")
 @common
