@@ -116,6 +116,34 @@ def test_nothing_is_kept_for_longer_than_the_limit(contract: Contract) -> None:
     assert ask(cache).reason == "no-grant"
 
 
+def test_the_age_counts_from_the_question_not_from_the_answer(
+    contract: Contract, anvil: NodeProcess
+) -> None:
+    give(contract)
+
+    def slow(_params: list[Any], honest: dict[str, Any]) -> dict[str, Any]:
+        # The node has judged; the answer is long under way. Three calls travel together.
+        time.sleep(0.1)
+        return {"result": honest["result"]}
+
+    with start_liar(anvil.url, {"eth_call": slow}) as server:
+        behind = Contract(Node(liar_url(server)), contract.address, chain_id=31337)
+        cache = DecisionCache(behind, max_age_seconds=0.5, timeout_seconds=2)
+        # The contract is checked once.
+        assert not ask(cache, action=Action.SHARE)
+        began = time.monotonic()
+        assert ask(cache)
+        count = len(server.requests)
+        kept_until = began
+        while True:
+            called = time.monotonic()
+            ask(cache)
+            if len(server.requests) > count:
+                break
+            kept_until = called
+    assert kept_until < began + 0.5
+
+
 def test_a_limit_of_nothing_keeps_nothing(contract: Contract) -> None:
     cache = DecisionCache(contract, max_age_seconds=0)
     give(contract)

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -231,24 +231,43 @@ def test_an_address_of_version_6_is_written_with_brackets() -> None:
     assert Transport("https://[::1]/path").shown == "https://[::1]:443"
 
 
-def test_a_server_without_a_trusted_certificate_is_refused(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+@contextmanager
+def tls_server(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Serve one exchange over TLS; give the address and the certificate to trust."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-subj", "/CN=localhost", "-days", "1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
+    command += ["-nodes", "-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-days", "1", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - fixed arguments
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+
+    def serve() -> None:
+        connected, _ = listening.accept()
+        with connected, suppress(OSError), context.wrap_socket(connected, True) as encrypted:
+            encrypted.recv(65_536)
+            encrypted.sendall(raw_answer("200 OK", b'{"result":"' + b"x" * 100_000 + b'"}'))
+            encrypted.recv(1)
+
     with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            connected, _ = listening.accept()
-            with connected, suppress(OSError):
-                context.wrap_socket(connected, server_side=True).close()
-
         thread = threading.Thread(target=serve)
         thread.start()
-        transport = Transport(f"https://127.0.0.1:{listening.getsockname()[1]}")
+        try:
+            yield f"https://127.0.0.1:{listening.getsockname()[1]}", certificate
+        finally:
+            thread.join()
+
+
+def test_an_exchange_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tls_server(tmp_path) as (url, certificate):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        transport = Transport(url)
+        assert len(transport.post(ASK, timeout_seconds=5)) == 100_013
+        transport.close()
+
+
+def test_a_server_without_a_trusted_certificate_is_refused(tmp_path: Path) -> None:
+    with tls_server(tmp_path) as (url, _):
+        transport = Transport(url)
         with pytest.raises(UnreachableError, match="no certificate that this machine trusts"):
             transport.post(ASK, timeout_seconds=5)
-        thread.join()
