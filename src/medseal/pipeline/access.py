@@ -13,6 +13,7 @@ from medseal.ledger import (
     MAX_RESEARCH_GRANT_MS,
     Action,
     Decision,
+    EmbeddedLedger,
     EventKind,
     Grant,
     Role,
@@ -21,6 +22,7 @@ from medseal.ledger import (
     now_ms,
     role_event,
 )
+from medseal.pipeline.connection import waiting_restriction
 from medseal.pipeline.workspace import Workspace
 from medseal.vault import ImageRecord, ReleaseRecord
 
@@ -163,15 +165,20 @@ def decide(
     """Return what the access rules say now, without logging it.
 
     On a network the contract judges everybody but the workspace itself: its gateway holds the keys
-    of its own images, so asking for its leave would be for show. What was erased stays refused.
+    of its own images, so asking for its leave would be for show. What was erased stays refused,
+    and what this gateway itself has taken back is refused before the contract knows.
     """
     if workspace.network is not None and account == workspace.owner:
         known = workspace.log.may(account, record.commitment, Action(action))
         is_erased = known.reason == "erased"
         return Decision(allowed=not is_erased, reason="erased" if is_erased else "owner")
-    return workspace.ledger.may(
+    decision = workspace.ledger.may(
         account, record.commitment, Action(action), purpose=purpose_word(purpose)
     )
+    if decision.allowed and not isinstance(workspace.ledger, EmbeddedLedger):
+        reason = waiting_restriction(workspace.ledger, account, record.commitment, Action(action))
+        return Decision(allowed=False, reason=reason) if reason else decision
+    return decision
 
 
 def purpose_word(purpose: str | None) -> str:

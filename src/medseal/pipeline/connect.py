@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from medseal.errors import ConfigurationError, InputError, WorkspaceError
 from medseal.pipeline.connection import KEY_NAME
-from medseal.pipeline.network import NetworkSetting, checked_url
+from medseal.pipeline.network import NetworkSetting, kept_url
 from medseal.pipeline.workspace import OWNER, Workspace
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def join(path: Path, passphrase: str, request: JoinRequest) -> Joined:
     ModuleNotFoundError
         The extra `network` is not installed.
     """
+    kept_url(request.url)
     with Workspace.open(path, passphrase) as workspace:
         if workspace.network is not None:
             raise WorkspaceError(
@@ -127,7 +128,7 @@ def _setting(request: JoinRequest, signer: "TransactionSigner") -> NetworkSettin
     from medseal.ledger import Node  # noqa: PLC0415 - extra `network`
     from medseal.ledger.ethereum.contract import Contract  # noqa: PLC0415 - the same
 
-    node: Node = Node(checked_url(request.url))
+    node: Node = Node(request.url)
     try:
         chain_id = node.chain_id()
         draft = _draft(request, signer, chain_id)
@@ -175,7 +176,7 @@ def move(path: Path, passphrase: str, url: str, *, contract: str | None = None) 
         raise WorkspaceError(f"{path} is on no network; give --contract and a key")
     if contract is not None and contract.lower() != setting.contract:
         raise WorkspaceError(f"{path} belongs to the contract {setting.contract} for good")
-    moved = replace(setting, url=checked_url(url))
+    moved = replace(setting, url=kept_url(url))
     with Workspace.open(path, passphrase, node=url) as workspace:
         found = _told(workspace)
     moved.save(path)

@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medseal.errors import AccessRefusedError, KeystoreError, UnreachableError
-from medseal.ledger import EmbeddedLedger, State
+from medseal.ledger import (
+    Action,
+    ConsentChange,
+    EmbeddedLedger,
+    Event,
+    EventKind,
+    PauseChange,
+    Role,
+    RoleChange,
+    State,
+)
+from medseal.ledger.rights import ALL_ACTIONS
 from medseal.pipeline.network import NetworkSetting, checked_url
 from medseal.protection.encryption import Keystore
 
@@ -15,7 +26,15 @@ if TYPE_CHECKING:
     from medseal.ledger import TransactionSigner
     from medseal.ledger.ethereum.ledger import EthereumLedger
 
-__all__ = ["KEY_NAME", "NETWORKS", "PUSH_SECONDS", "Connection", "GatewayKey", "push_entry"]
+__all__ = [
+    "KEY_NAME",
+    "NETWORKS",
+    "PUSH_SECONDS",
+    "Connection",
+    "GatewayKey",
+    "push_entry",
+    "waiting_restriction",
+]
 
 # Of the gateway's key in the keystore of the workspace.
 KEY_NAME = "network/key"
@@ -157,3 +176,46 @@ def push_entry(ledger: "EthereumLedger", index: int, *, timeout_seconds: float) 
         if found.state in (State.MINED, State.FINAL) or time.monotonic() >= deadline:
             return str(found.state)
         time.sleep(_POLL_SECONDS)
+
+
+def waiting_restriction(
+    ledger: "EthereumLedger", account: str, subject: str, action: Action
+) -> str:
+    """Return why something must be refused that the contract allows for lack of our own news.
+
+    A revocation, a withdrawal or a pause that this gateway has recorded holds here at once, not
+    only when it has reached the contract.
+
+    Returns
+    -------
+    str
+        ``revoked``, ``withdrawn``, ``paused``, or empty where nothing restricting waits.
+    """
+    counts = ledger.state()
+    left, index = counts.queued + counts.submitted, ledger.size
+    while left and index:
+        index -= 1
+        if ledger.state_of(index).state not in (State.QUEUED, State.SUBMITTED):
+            continue
+        left -= 1
+        [(_, event)] = ledger.events(index, index + 1)
+        reason = _restriction(event, account, subject, action)
+        # A withdrawal ends research, not the care of the patient.
+        if reason and (reason != "withdrawn" or Role.RESEARCHER in ledger.roles(account)):
+            return reason
+    return ""
+
+
+def _restriction(event: Event, account: str, subject: str, action: Action) -> str:
+    """Return what an event takes from an account, in the word of the rules; empty for nothing."""
+    change, whose = event.details.get("change"), event.details.get("account")
+    if event.kind is EventKind.PAUSE and change == PauseChange.PAUSE:
+        return "paused"
+    if event.kind is EventKind.ROLE and (change, whose) == (RoleChange.REMOVE, account):
+        return "revoked"
+    if event.subject != subject:
+        return ""
+    if event.kind is EventKind.CONSENT and change == ConsentChange.WITHDRAW:
+        return "withdrawn"
+    is_ours = whose == account and event.details.get("action") in (ALL_ACTIONS, action)
+    return "revoked" if event.kind is EventKind.REVOKE and is_ours else ""

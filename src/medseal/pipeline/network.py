@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from medseal.errors import ConfigurationError, WorkspaceError
 from medseal.imaging.files import read_file, write_file
 
-__all__ = ["NETWORK_FILE", "NetworkSetting", "checked_url"]
+__all__ = ["NETWORK_FILE", "NetworkSetting", "checked_url", "kept_url"]
 
 NETWORK_FILE = "network.json"
 _VERSION = 1
@@ -37,6 +37,22 @@ def checked_url(url: str) -> str:
     if not is_usable:
         # Not repeated: it may hold a password.
         raise ConfigurationError("a node is given as http://HOST:PORT or https://HOST/PATH")
+    return url
+
+
+def kept_url(url: str) -> str:
+    """Return the address of a node that may be written down: without user and password.
+
+    Raises
+    ------
+    ConfigurationError
+        Not an http or https address, or it holds a user or password.
+    """
+    if "@" in urlsplit(checked_url(url)).netloc:
+        raise ConfigurationError(
+            "a password in the address of the node would be kept openly; give it each time with "
+            "--node or MEDSEAL_NODE"
+        )
     return url
 
 
@@ -75,11 +91,7 @@ class NetworkSetting:
     max_head_age_seconds: int | None = 60
 
     def __post_init__(self) -> None:
-        if "@" in urlsplit(checked_url(self.url)).netloc:
-            raise ConfigurationError(
-                "a password in the address of the node would be kept openly; give it each time "
-                "with --node or MEDSEAL_NODE"
-            )
+        kept_url(self.url)
         if type(self.chain_id) is not int or not 0 < self.chain_id < 2**53:
             raise ConfigurationError("a chain id is a whole number from 1")
         if type(self.confirmations) is not int or not 0 <= self.confirmations <= _MAX_CONFIRMATIONS:
