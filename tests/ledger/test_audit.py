@@ -14,13 +14,22 @@ from medseal.errors import (
 )
 from medseal.ledger import (
     Action,
+    ConsentChange,
     EmbeddedLedger,
     Event,
     EventKind,
     Grant,
+    PauseChange,
+    Role,
+    RoleChange,
     SigningKey,
+    consent_event,
     erase_event,
     genesis_event,
+    grant_event,
+    network_event,
+    pause_event,
+    role_event,
 )
 from medseal.ledger.events import LEAF_VERSION
 from medseal.ledger.merkle import Frontier, leaf_hash
@@ -63,6 +72,39 @@ def test_a_sound_log(closed: Path, log_key: SigningKey) -> None:
         assert report.root == ledger.checkpoint().root
     assert (report.size, report.checkpoints, report.cosigned_size) == (21, 11, None)
     assert report.kinds == {EventKind.GENESIS: 1, EventKind.SEAL: 19, EventKind.GRANT: 1}
+
+
+def test_a_log_whose_rights_have_moved_to_a_contract(path: Path, log_key: SigningKey) -> None:
+    service, gateway, contract = "c0" * 20, "9a" * 20, "0x" + "7e" * 20
+    signed, given = (
+        "sha256:" + "dd" * 32,
+        Grant(account=ACCOUNT, subject=SUBJECT, action=Action.VIEW),
+    )
+    here = [
+        genesis_event(OWNER, at_ms=1),
+        role_event(service, Role.CONSENT_SERVICE, RoleChange.ADD, actor=OWNER, at_ms=1),
+        consent_event(SUBJECT, ConsentChange.WITHDRAW, signed, actor=service, at_ms=1),
+        pause_event(PauseChange.PAUSE, actor=OWNER, at_ms=1),
+        network_event(1337, contract, gateway, actor=OWNER, at_ms=1),
+    ]
+    # Told by whom the contract let: nobody of them has a right in this log.
+    told = [
+        grant_event(given, actor="ab" * 20, at_ms=1),
+        pause_event(PauseChange.PAUSE, actor="ab" * 20, at_ms=1),
+    ]
+    with EmbeddedLedger(path, signing_key=log_key, create=True) as ledger:
+        ledger.append_many(here)
+        ledger.append_many(told)
+        assert (ledger.owner, ledger.network) == (gateway, f"1337/{contract}")
+        assert ledger.grants() == []
+        assert ledger.may(gateway, SUBJECT, Action.VIEW).reason == "network"
+        ledger.append(erase_event(SUBJECT, actor=gateway, at_ms=1))
+        assert ledger.may(gateway, SUBJECT, Action.VIEW).reason == "erased"
+    with EmbeddedLedger(path, vkey=log_key.vkey) as ledger:
+        assert ledger.audit().kinds[EventKind.PAUSE] == 2
+    change(path, "UPDATE access SET value = ? WHERE name = 'network'", f"1/{contract}")
+    with pytest.raises(DamagedLedgerError, match="stored rights differ"):
+        audit(path, log_key)
 
 
 def test_an_empty_log(path: Path, log_key: SigningKey) -> None:

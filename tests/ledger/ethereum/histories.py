@@ -345,12 +345,15 @@ class Histories(RuleBasedStateMachine):
         action=st.sampled_from(Action),
         end=st.sampled_from([HOUR_MS, YEAR_MS, YEAR_MS + 1]),
         change=st.sampled_from([None, ConsentChange.WITHDRAW, *ConsentChange]),
+        purpose=st.sampled_from(["study", "study", ""]),
     )
-    def research(self, image: str, action: Action, end: int, change: ConsentChange | None) -> None:
+    def research(
+        self, image: str, action: Action, end: int, change: ConsentChange | None, purpose: str
+    ) -> None:
         """A grant as a researcher needs it, and what the patient says to it."""
         if not self.model.holds(RESEARCHER, "researcher"):
             self.take_or_give_back(Role.RESEARCHER)
-        self.grant(RESEARCHER, image, action, "study", end, self.model.owner())
+        self.grant(RESEARCHER, image, action, purpose, end, self.model.owner())
         if change is not None:
             self.consent(SERVICE, image, change)
 
