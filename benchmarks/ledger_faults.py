@@ -7,32 +7,37 @@ what was acknowledged must be in the log, no root may be anchored and no change 
 out twice, and each state that is reported must be what the chain holds.
 """
 
-import secrets
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.ledger_faults_client import READY, settings
-from benchmarks.nodes import NodeAccount, NodeProcess, RpcError, node_accounts, start_anvil
+from benchmarks.ledger_fault_kinds import (
+    DISK_BYTES,
+    FAULTS,
+    HEAL_SECONDS,
+    Chance,
+    Fault,
+    Network,
+    disk_full,
+    new_network,
+    no_fault,
+)
+from benchmarks.ledger_faults_client import FULL, READY
 from benchmarks.report import arguments, write_result
 from medseal.digest import Digest
 from medseal.errors import MedsealError
 from medseal.ledger import (
     EthereumLedger,
-    KeySigner,
-    Role,
-    RoleChange,
+    EventKind,
     SyncState,
-    role_event,
     verify,
 )
 from medseal.ledger.ethereum.answers import Block, TxReceipt, parse_block, parse_receipt
@@ -42,176 +47,16 @@ ROUNDS = 200
 QUICK_ROUNDS = 20
 # Then a new node, contract and workspace, so that the checks of a round stay short.
 ROUNDS_A_NETWORK = 10
-HEAL_SECONDS = 60.0
-OTHER_CHAIN = 4242
 
 
-Chance = np.random.Generator
+def run_and_kill(network: Network, fault: Fault, chance: Chance) -> tuple[dict[int, Digest], bool]:
+    """Let a gateway record while a fault happens, and kill it.
 
-
-@dataclass(slots=True)
-class Network:
-    """A node, a contract that one account owns, and a gateway that another account is."""
-
-    node: NodeProcess
-    folder: Path
-    owner: NodeAccount
-    gateway: NodeAccount
-    confirmations: int
-    contract: str = ""
-    acknowledged: dict[int, Digest] = field(default_factory=dict)
-
-    def open(self) -> EthereumLedger:
-        """Open the workspace of the gateway, without a thread."""
-        signer = KeySigner.from_key(self.gateway.key)
-        return EthereumLedger(
-            self.node.url,
-            self.contract,
-            signer,
-            folder=self.folder / "gateway",
-            settings=settings(self.confirmations),
-        )
-
-    def deploy(self) -> None:
-        """Put the contract on an empty chain, always at the same address, with its registrar."""
-        signer = KeySigner.from_key(self.owner.key)
-        folder = self.folder / f"owner-{secrets.token_hex(4)}"
-        with EthereumLedger.deploy(
-            self.node.url, signer, folder=folder, settings=settings(0)
-        ) as ledger:
-            account, add = self.gateway.account, RoleChange.ADD
-            ledger.append(role_event(account, Role.REGISTRAR, add, actor=signer.account))
-            ledger.wait("final", HEAL_SECONDS)
-            if self.contract not in ("", ledger.contract.address):
-                raise RuntimeError("the contract came to another address than before")
-            self.contract = ledger.contract.address
-
-    def heal(self) -> None:
-        """Set the node right again: running, awake, making blocks, with the contract."""
-        if self.node.process.poll() is not None:
-            self.node.restart()
-        self.node.resume()
-        self.node.rpc("evm_setAutomine", True)
-        if self.node.rpc("eth_getCode", self.contract, "latest") == "0x":
-            self.deploy()
-
-
-# --- Faults ---------------------------------------------------------------------------------------
-
-
-Fault = Callable[[Network, Chance], None]
-
-
-def no_fault(_network: Network, _chance: Chance) -> None:
-    """Leave it at killing the gateway."""
-
-
-def node_frozen(network: Network, chance: Chance) -> None:
-    """Freeze the node: it answers nothing for a while."""
-    network.node.pause()
-    time.sleep(chance.uniform(0, 1.0))
-    network.node.resume()
-
-
-def node_restarted(network: Network, chance: Chance) -> None:
-    """End the node, and start it again later with its chain."""
-    network.node.stop()
-    time.sleep(chance.uniform(0, 0.5))
-    network.node.restart()
-
-
-def node_killed(network: Network, chance: Chance) -> None:
-    """Kill the node: it comes back with the chain of its last clean end, or none."""
-    network.node.kill()
-    time.sleep(chance.uniform(0, 0.5))
-    network.node.restart()
-    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
-        network.heal()
-
-
-def chain_emptied(network: Network, chance: Chance) -> None:
-    """Begin the chain anew; the contract is put there again at once, or after the kill."""
-    network.node.restart(empty=True)
-    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
-        network.deploy()
-
-
-def chain_replaced(network: Network, chance: Chance) -> None:
-    """Replace the newest blocks, a few times."""
-    for _ in range(int(chance.integers(1, 5))):
-        top = int(network.node.rpc("eth_blockNumber"), 16)
-        # Never below the contract and the role of the gateway.
-        depth = min(int(chance.integers(1, 5)), top - 3)
-        if depth > 0:
-            with suppress(RpcError):
-                network.node.rpc("anvil_reorg", depth, [])
-        time.sleep(chance.uniform(0, 0.2))
-
-
-def numbers_stolen(network: Network, chance: Chance) -> None:
-    """Send transactions with the same key, as another client would."""
-    sender = network.gateway.address
-    for _ in range(int(chance.integers(1, 11))):
-        with suppress(RpcError):
-            network.node.rpc("eth_sendTransaction", {"from": sender, "to": sender})
-        time.sleep(chance.uniform(0, 0.05))
-
-
-def transactions_dropped(network: Network, chance: Chance) -> None:
-    """Let the node make no blocks, forget what waited, and go on."""
-    network.node.rpc("evm_setAutomine", False)
-    time.sleep(chance.uniform(0, 0.3))
-    network.node.rpc("anvil_dropAllTransactions")
-    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
-        numbers_stolen(network, chance)
-    network.node.rpc("evm_setAutomine", True)
-    network.node.rpc("anvil_mine", "0x1")
-
-
-def contract_missing(network: Network, chance: Chance) -> None:
-    """Put other code, or none, at the address of the contract for a while."""
-    code = network.node.rpc("eth_getCode", network.contract, "latest")
-    if code == "0x":
-        return
-    network.node.rpc("anvil_setCode", network.contract, str(chance.choice(["0x", "0x6000"])))
-    time.sleep(chance.uniform(0, 0.3))
-    network.node.rpc("anvil_setCode", network.contract, code)
-
-
-def other_chain(network: Network, chance: Chance) -> None:
-    """Let another chain answer at the address of the node for a while."""
-    network.node.stop()
-    with start_anvil(port=network.node.port, chain_id=OTHER_CHAIN):
-        time.sleep(chance.uniform(0, 0.3))
-    network.node.restart()
-
-
-def disk_full(_network: Network, _chance: Chance) -> None:
-    """Leave it at this: the files of the gateway may not grow any more; see `DISK_BYTES`."""
-
-
-# How many bytes a file may still grow in a round where the disk is full.
-DISK_BYTES = 100_000
-FAULTS: tuple[Fault, ...] = (
-    no_fault,
-    node_frozen,
-    node_restarted,
-    node_killed,
-    chain_emptied,
-    chain_replaced,
-    numbers_stolen,
-    transactions_dropped,
-    contract_missing,
-    other_chain,
-    disk_full,
-)
-
-
-# --- Rounds ---------------------------------------------------------------------------------------
-
-
-def run_and_kill(network: Network, fault: Fault, chance: Chance) -> dict[int, Digest]:
-    """Let a gateway record while a fault happens, kill it, and return what it acknowledged."""
+    Returns
+    -------
+    dict, bool
+        What it acknowledged, by index; and whether its disk was full.
+    """
     limit = DISK_BYTES if fault is disk_full else 0
     command = [sys.executable, "-m", "benchmarks.ledger_faults_client"]
     options = (network.folder / "gateway", network.confirmations, limit)
@@ -236,8 +81,9 @@ def run_and_kill(network: Network, fault: Fault, chance: Chance) -> dict[int, Di
         child.kill()
         lines = child.stdout.read().split("\n")
     # The last line may have been cut off; only whole lines were acknowledged.
-    pairs = [line.split() for line in lines[:-1]]
-    return {int(index): Digest.parse(digest) for index, digest in pairs}
+    pairs = [line.split() for line in lines[:-1] if line != FULL]
+    found = {int(index): Digest.parse(digest) for index, digest in pairs}
+    return found, FULL in lines
 
 
 def check_round(network: Network, found: dict[int, Digest]) -> Counter[str]:
@@ -258,6 +104,7 @@ def check_round(network: Network, found: dict[int, Digest]) -> Counter[str]:
         broken["entries_not_final"] += ledger.size - final.final - final.refused
         broken["changes_refused"] += final.refused - overtaken(ledger)
         broken.update(doubled(ledger))
+        broken["rights_that_differ"] += rights_that_differ(ledger)
         # The whole log is read: every stored byte is compared with what was signed.
         ledger.audit()
     return broken
@@ -319,6 +166,18 @@ def overtaken(ledger: EthereumLedger) -> int:
     return sum(item.detail == "overtaken" for item in refused)
 
 
+def rights_that_differ(ledger: EthereumLedger) -> int:
+    """Return how many grants stand in the contract but not by the log, or by the log alone."""
+    expected: set[tuple[str, str]] = set()
+    for _, event in ledger.events():
+        right = (str(event.details.get("account")), event.subject)
+        if event.kind is EventKind.GRANT:
+            expected.add(right)
+        elif event.kind is EventKind.REVOKE:
+            expected.discard(right)
+    return len(expected ^ {(grant.account, grant.subject) for grant in ledger.grants()})
+
+
 def doubled(ledger: EthereumLedger) -> dict[str, int]:
     """Return how many roots were anchored and how many changes of rights carried out twice."""
     logs = ledger.node.logs(ledger.contract.address, ())
@@ -337,25 +196,6 @@ _WORD = 32
 _TOPICS_OF_A_RIGHT = 3
 
 
-@contextmanager
-def new_network(home: Path, number: int) -> Iterator[Network]:
-    """Start a node, put the contract there and make a workspace."""
-    folder = home / f"network-{number}"
-    folder.mkdir()
-    owner, gateway = node_accounts()[:2]
-    with start_anvil(state=folder / "chain.json") as node:
-        network = Network(
-            node=node,
-            folder=folder,
-            owner=owner,
-            gateway=gateway,
-            confirmations=2 * (number % 2),
-        )
-        network.deploy()
-        network.open().close()
-        yield network
-
-
 def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
     """Kill `rounds` times and return the broken promises and the counts behind them."""
     chance = np.random.default_rng(seed)
@@ -369,7 +209,8 @@ def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
                 for place in range(number, min(number + ROUNDS_A_NETWORK, rounds)):
                     # Every fault has its turn, in an order that the seed shuffles.
                     fault = FAULTS[place % len(FAULTS)] if place else no_fault
-                    found = run_and_kill(network, fault, chance)
+                    found, is_full = run_and_kill(network, fault, chance)
+                    counts["full_disks"] += is_full
                     faults[fault.__name__] += 1
                     counts["acknowledged"] += len(found)
                     broken.update(check_round(network, found))

@@ -5,9 +5,10 @@ import resource
 import secrets
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from medseal.errors import LedgerError, UnreachableError
+from medseal.errors import LedgerError, StorageFullError, UnreachableError
 from medseal.ledger import (
     Action,
     EthereumLedger,
@@ -22,6 +23,7 @@ from medseal.ledger import (
 
 THREADS = 3
 READY = "ready"
+FULL = "full"
 
 
 def settings(confirmations: int) -> NetworkSettings:
@@ -41,13 +43,19 @@ def record(ledger: EthereumLedger, say: threading.Lock) -> None:
     while True:
         try:
             receipts = _some(ledger)
-        except (UnreachableError, LedgerError):
-            # Nothing was acknowledged: a full disk, or a log that others hold.
+        except StorageFullError:
+            _say(say, [FULL])
             continue
-        with say:
-            for receipt in receipts:
-                sys.stdout.write(f"{receipt.index} {receipt.leaf_hash}\n")
-            sys.stdout.flush()
+        except (UnreachableError, LedgerError):
+            # Nothing was acknowledged.
+            continue
+        _say(say, [f"{receipt.index} {receipt.leaf_hash}" for receipt in receipts])
+
+
+def _say(say: threading.Lock, lines: Sequence[str]) -> None:
+    with say:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
 
 
 def _some(ledger: EthereumLedger) -> list[Receipt]:

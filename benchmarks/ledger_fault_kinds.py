@@ -1,0 +1,206 @@
+"""Faults of a network ledger: what can happen to the node, the chain, the key and the disk."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.ledger_faults_client import settings
+from benchmarks.nodes import NodeAccount, NodeProcess, RpcError, node_accounts, start_anvil
+from medseal.digest import Digest
+from medseal.ledger import EthereumLedger, KeySigner, Role, RoleChange, role_event
+
+__all__ = [
+    "DISK_BYTES",
+    "FAULTS",
+    "HEAL_SECONDS",
+    "Chance",
+    "Fault",
+    "Network",
+    "disk_full",
+    "new_network",
+    "no_fault",
+]
+
+HEAL_SECONDS = 60.0
+OTHER_CHAIN = 4242
+# How many bytes a file may still grow in a round where the disk is full.
+DISK_BYTES = 100_000
+
+Chance = np.random.Generator
+
+
+@dataclass(slots=True)
+class Network:
+    """A node, a contract that one account owns, and a gateway that another account is."""
+
+    node: NodeProcess
+    folder: Path
+    owner: NodeAccount
+    gateway: NodeAccount
+    confirmations: int
+    contract: str = ""
+    acknowledged: dict[int, Digest] = field(default_factory=dict)
+
+    def open(self) -> EthereumLedger:
+        """Open the workspace of the gateway, without a thread."""
+        signer = KeySigner.from_key(self.gateway.key)
+        return EthereumLedger(
+            self.node.url,
+            self.contract,
+            signer,
+            folder=self.folder / "gateway",
+            settings=settings(self.confirmations),
+        )
+
+    def deploy(self) -> None:
+        """Put the contract on an empty chain, always at the same address, with its registrar."""
+        signer = KeySigner.from_key(self.owner.key)
+        folder = self.folder / f"owner-{secrets.token_hex(4)}"
+        with EthereumLedger.deploy(
+            self.node.url, signer, folder=folder, settings=settings(0)
+        ) as ledger:
+            account, add = self.gateway.account, RoleChange.ADD
+            ledger.append(role_event(account, Role.REGISTRAR, add, actor=signer.account))
+            ledger.wait("final", HEAL_SECONDS)
+            if self.contract not in ("", ledger.contract.address):
+                raise RuntimeError("the contract came to another address than before")
+            self.contract = ledger.contract.address
+
+    def heal(self) -> None:
+        """Set the node right again: running, awake, making blocks, with the contract."""
+        if self.node.process.poll() is not None:
+            self.node.restart()
+        self.node.resume()
+        self.node.rpc("evm_setAutomine", True)
+        if self.node.rpc("eth_getCode", self.contract, "latest") == "0x":
+            self.deploy()
+
+
+Fault = Callable[[Network, Chance], None]
+
+
+def no_fault(_network: Network, _chance: Chance) -> None:
+    """Leave it at killing the gateway."""
+
+
+def node_frozen(network: Network, chance: Chance) -> None:
+    """Freeze the node: it answers nothing for a while."""
+    network.node.pause()
+    time.sleep(chance.uniform(0, 1.0))
+    network.node.resume()
+
+
+def node_restarted(network: Network, chance: Chance) -> None:
+    """End the node, and start it again later with its chain."""
+    network.node.stop()
+    time.sleep(chance.uniform(0, 0.5))
+    network.node.restart()
+
+
+def node_killed(network: Network, chance: Chance) -> None:
+    """Kill the node: it comes back with the chain of its last clean end, or none."""
+    network.node.kill()
+    time.sleep(chance.uniform(0, 0.5))
+    network.node.restart()
+    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
+        network.heal()
+
+
+def chain_emptied(network: Network, chance: Chance) -> None:
+    """Begin the chain anew; the contract is put there again at once, or after the kill."""
+    network.node.restart(empty=True)
+    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
+        network.deploy()
+
+
+def chain_replaced(network: Network, chance: Chance) -> None:
+    """Replace the newest blocks, a few times."""
+    for _ in range(int(chance.integers(1, 5))):
+        top = int(network.node.rpc("eth_blockNumber"), 16)
+        # Never below the contract and the role of the gateway.
+        depth = min(int(chance.integers(1, 5)), top - 3)
+        if depth > 0:
+            with suppress(RpcError):
+                network.node.rpc("anvil_reorg", depth, [])
+        time.sleep(chance.uniform(0, 0.2))
+
+
+def numbers_stolen(network: Network, chance: Chance) -> None:
+    """Send transactions with the same key, as another client would."""
+    sender = network.gateway.address
+    for _ in range(int(chance.integers(1, 11))):
+        with suppress(RpcError):
+            network.node.rpc("eth_sendTransaction", {"from": sender, "to": sender})
+        time.sleep(chance.uniform(0, 0.05))
+
+
+def transactions_dropped(network: Network, chance: Chance) -> None:
+    """Let the node make no blocks, forget what waited, and go on."""
+    network.node.rpc("evm_setAutomine", False)
+    time.sleep(chance.uniform(0, 0.3))
+    network.node.rpc("anvil_dropAllTransactions")
+    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
+        numbers_stolen(network, chance)
+    network.node.rpc("evm_setAutomine", True)
+    network.node.rpc("anvil_mine", "0x1")
+
+
+def contract_missing(network: Network, chance: Chance) -> None:
+    """Put other code, or none, at the address of the contract for a while."""
+    code = network.node.rpc("eth_getCode", network.contract, "latest")
+    if code == "0x":
+        return
+    network.node.rpc("anvil_setCode", network.contract, str(chance.choice(["0x", "0x6000"])))
+    time.sleep(chance.uniform(0, 0.3))
+    network.node.rpc("anvil_setCode", network.contract, code)
+
+
+def other_chain(network: Network, chance: Chance) -> None:
+    """Let another chain answer at the address of the node for a while."""
+    network.node.stop()
+    with start_anvil(port=network.node.port, chain_id=OTHER_CHAIN):
+        time.sleep(chance.uniform(0, 0.3))
+    network.node.restart()
+
+
+def disk_full(_network: Network, _chance: Chance) -> None:
+    """Leave it at this: the files of the gateway may not grow any more; see `DISK_BYTES`."""
+
+
+FAULTS: tuple[Fault, ...] = (
+    no_fault,
+    node_frozen,
+    node_restarted,
+    node_killed,
+    chain_emptied,
+    chain_replaced,
+    numbers_stolen,
+    transactions_dropped,
+    contract_missing,
+    other_chain,
+    disk_full,
+)
+
+
+@contextmanager
+def new_network(home: Path, number: int) -> Iterator[Network]:
+    """Start a node, put the contract there and make a workspace."""
+    folder = home / f"network-{number}"
+    folder.mkdir()
+    owner, gateway = node_accounts()[:2]
+    with start_anvil(state=folder / "chain.json") as node:
+        network = Network(
+            node=node,
+            folder=folder,
+            owner=owner,
+            gateway=gateway,
+            confirmations=2 * (number % 2),
+        )
+        network.deploy()
+        network.open().close()
+        yield network
