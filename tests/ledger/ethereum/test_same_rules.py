@@ -99,6 +99,7 @@ def test_the_same_histories_lead_to_the_same_decisions(chain: MovingChain) -> No
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_the_same_histories_lead_to_the_same_decisions_for_long(chain: MovingChain) -> None:
     counts = run(chain, examples=400, steps=50, derandomize=False)
     print(f"\n{counts.steps} events, {counts.decisions} decisions")  # noqa: T201 - the result
