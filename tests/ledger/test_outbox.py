@@ -11,7 +11,15 @@ import pytest
 
 from medseal.errors import LedgerBusyError, LedgerError, StorageError, StorageFullError
 from medseal.ledger import State, SyncState
-from medseal.ledger.item import ANCHOR_SCOPE, Item, ItemKind, NewItem, SignedTransaction, Stage
+from medseal.ledger.item import (
+    ANCHOR_SCOPE,
+    Item,
+    ItemKind,
+    NewItem,
+    Settled,
+    SignedTransaction,
+    Stage,
+)
 from medseal.ledger.outbox import Outbox
 
 IDENTITY = {"chain": "1", "contract": "0x" + "5a" * 20, "log": "medseal.example/test"}
@@ -51,6 +59,20 @@ def signed(nonce: int, number: int = 0) -> SignedTransaction:
     )
 
 
+def settled(
+    item: Item, stage: Stage, block: tuple[str, int, str] = BLOCK, detail: str = ""
+) -> Settled:
+    name, number, value = block
+    return Settled(
+        position=item.position,
+        stage=stage,
+        detail=detail,
+        hash=name,
+        block_number=number,
+        block_hash=value,
+    )
+
+
 def queued(outbox: Outbox) -> list[Item]:
     return outbox.items(Stage.QUEUED)
 
@@ -68,7 +90,7 @@ def test_items_keep_their_order_and_are_taken_once(outbox: Outbox) -> None:
 def test_an_anchor_replaces_those_that_wait_unsigned(outbox: Outbox) -> None:
     outbox.close_batch(anchor(10))
     (sent,) = queued(outbox)
-    outbox.store_signed(sent, signed(1))
+    outbox.store_signed([(sent, signed(1))])
     outbox.close_batch(anchor(20))
     outbox.close_batch(anchor(30))
     assert [item.place for item in queued(outbox)] == [10, 30]
@@ -90,10 +112,10 @@ def test_every_entry_counts_once(outbox: Outbox) -> None:
     assert outbox.counts(5) == SyncState(queued=5, submitted=0, mined=0, final=0)
     for size in (10, 20, 30):
         outbox.close_batch(anchor(size))
-        outbox.store_signed(queued(outbox)[-1], signed(size))
+        outbox.store_signed([(queued(outbox)[-1], signed(size))])
     first, second, third = queued(outbox)
-    outbox.settle(first, Stage.FINAL, BLOCK)
-    outbox.settle(second, Stage.MINED, BLOCK)
+    outbox.settle([settled(first, Stage.FINAL, BLOCK)])
+    outbox.settle([settled(second, Stage.MINED, BLOCK)])
     outbox.note(third, Stage.SUBMITTED)
     assert outbox.counts(45) == SyncState(queued=15, submitted=10, mined=10, final=10)
     # The log may be shorter than what another process has just anchored.
@@ -104,9 +126,9 @@ def test_a_change_of_rights_counts_by_its_own_transaction(outbox: Outbox) -> Non
     outbox.extend([call(2), call(4), call(6), call(6, part=1), call(8)], 10)
     outbox.close_batch(anchor(10))
     refused, waiting, done, half, skipped = queued(outbox)[:5]
-    outbox.settle(queued(outbox)[5], Stage.FINAL, BLOCK)
-    outbox.settle(refused, Stage.REFUSED, BLOCK, detail="not-registrar")
-    outbox.settle(done, Stage.FINAL, BLOCK)
+    outbox.settle([settled(queued(outbox)[5], Stage.FINAL, BLOCK)])
+    outbox.settle([settled(refused, Stage.REFUSED, BLOCK, detail="not-registrar")])
+    outbox.settle([settled(done, Stage.FINAL, BLOCK)])
     outbox.note(half, Stage.SUBMITTED)
     outbox.note(skipped, Stage.SKIPPED, "not-owner")
     assert outbox.counts(11) == SyncState(queued=2, submitted=1, mined=0, final=7, refused=1)
@@ -128,11 +150,11 @@ def test_a_change_of_rights_counts_by_its_own_transaction(outbox: Outbox) -> Non
 def test_the_smallest_final_anchor_serves_an_entry(outbox: Outbox) -> None:
     for size in (10, 20, 30):
         outbox.close_batch(anchor(size))
-        outbox.store_signed(queued(outbox)[-1], signed(size))
+        outbox.store_signed([(queued(outbox)[-1], signed(size))])
     first, second, third = queued(outbox)
-    outbox.settle(first, Stage.MINED, BLOCK)
-    outbox.settle(second, Stage.FINAL, BLOCK)
-    outbox.settle(third, Stage.FINAL, BLOCK)
+    outbox.settle([settled(first, Stage.MINED, BLOCK)])
+    outbox.settle([settled(second, Stage.FINAL, BLOCK)])
+    outbox.settle([settled(third, Stage.FINAL, BLOCK)])
     found = outbox.anchor_of(5)
     assert found is not None
     assert found.place == 20
@@ -149,9 +171,9 @@ def test_the_smallest_final_anchor_serves_an_entry(outbox: Outbox) -> None:
 def test_signed_transactions_are_kept_newest_first(outbox: Outbox) -> None:
     outbox.extend([call(1)], 2)
     (item,) = queued(outbox)
-    outbox.store_signed(item, signed(4, 1))
-    outbox.store_signed(item, signed(4, 2))
-    outbox.store_signed(item, signed(4, 2))
+    outbox.store_signed([(item, signed(4, 1))])
+    outbox.store_signed([(item, signed(4, 2))])
+    outbox.store_signed([(item, signed(4, 2))])
     assert outbox.signed(item) == [signed(4, 2), signed(4, 1)]
     (item,) = outbox.unanswered()
     assert (item.account, item.nonce) == (ACCOUNT, 4)
@@ -161,12 +183,12 @@ def test_numbers_in_use_are_those_that_wait_or_stand_in_a_block(outbox: Outbox) 
     outbox.extend([call(index) for index in range(5)], 5)
     items = queued(outbox)
     for nonce, item in enumerate(items):
-        outbox.store_signed(item, signed(nonce))
-    outbox.settle(items[2], Stage.FINAL, BLOCK)
+        outbox.store_signed([(item, signed(nonce))])
+    outbox.settle([settled(items[2], Stage.FINAL, BLOCK)])
     outbox.note(items[3], Stage.REFUSED, "overtaken")
     outbox.note(items[4], Stage.SUBMITTED)
-    assert outbox.nonces(ACCOUNT, 1) == {1, 2, 4}
-    assert outbox.nonces("cd" * 20, 0) == set()
+    assert outbox.nonces(ACCOUNT, 1) == {items[k].position: k for k in (1, 2, 4)}
+    assert outbox.nonces("cd" * 20, 0) == {}
 
 
 def test_scopes_that_wait_are_found_by_how_they_begin(outbox: Outbox) -> None:
@@ -181,11 +203,11 @@ def test_blocks_that_vanish_take_their_items_back(outbox: Outbox) -> None:
     outbox.extend([call(index) for index in range(4)], 4)
     mined, final, other, adopted = queued(outbox)
     for nonce, item in enumerate((mined, final, other)):
-        outbox.store_signed(item, signed(nonce))
-    outbox.settle(mined, Stage.MINED, BLOCK)
-    outbox.settle(final, Stage.FINAL, BLOCK)
-    outbox.settle(adopted, Stage.MINED, BLOCK)
-    outbox.settle(other, Stage.FINAL, (BLOCK[0], 7, "0x" + "03" * 32))
+        outbox.store_signed([(item, signed(nonce))])
+    outbox.settle([settled(mined, Stage.MINED, BLOCK)])
+    outbox.settle([settled(final, Stage.FINAL, BLOCK)])
+    outbox.settle([settled(adopted, Stage.MINED, BLOCK)])
+    outbox.settle([settled(other, Stage.FINAL, (BLOCK[0], 7, "0x" + "03" * 32))])
     assert outbox.newest_block() == 7
     assert outbox.blocks(0, 7) == {7: {BLOCK[2], "0x" + "03" * 32}}
     outbox.vanish(7, BLOCK[2])
@@ -203,7 +225,7 @@ def test_blocks_that_vanish_take_their_items_back(outbox: Outbox) -> None:
 def test_what_is_deep_enough_becomes_final(outbox: Outbox) -> None:
     outbox.extend([call(1), call(2)], 3)
     for number, item in enumerate(queued(outbox)):
-        outbox.settle(item, Stage.MINED, (BLOCK[0], 7 + number, BLOCK[2]))
+        outbox.settle([settled(item, Stage.MINED, (BLOCK[0], 7 + number, BLOCK[2]))])
     outbox.confirm(7)
     assert outbox.state_of(1).state is State.FINAL
     assert outbox.state_of(2).state is State.MINED

@@ -9,6 +9,7 @@ __all__ = [
     "Item",
     "ItemKind",
     "NewItem",
+    "Settled",
     "SignedTransaction",
     "Stage",
     "State",
@@ -103,6 +104,30 @@ class Item(NewItem):
     def root(self) -> bytes:
         """Root that an anchor brings: the first argument of the call."""
         return self.data[4:36]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """That an item stands in a block.
+
+    Attributes
+    ----------
+    position
+        The item.
+    stage
+        How far it is now.
+    detail
+        Word that says why; may be empty.
+    hash, block_number, block_hash
+        Its transaction, and where that stands.
+    """
+
+    position: int
+    stage: Stage
+    detail: str = ""
+    hash: str
+    block_number: int
+    block_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

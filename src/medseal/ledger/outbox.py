@@ -11,6 +11,7 @@ from medseal.ledger.item import (
     Item,
     ItemKind,
     NewItem,
+    Settled,
     SignedTransaction,
     Stage,
     State,
@@ -94,26 +95,41 @@ class Outbox(OutboxFile):
         where = "position > ? AND scope = ? ORDER BY position"
         return self._items(where, (item.position, item.scope))
 
-    def store_signed(self, item: Item, signed: SignedTransaction) -> None:
-        """Keep a signed transaction, before it is sent."""
+    def store_signed(self, signed: Sequence[tuple[Item, SignedTransaction]]) -> None:
+        """Keep signed transactions with their items, before any of them is sent."""
+        if not signed:
+            return
         with self._writing():
-            self._connection.execute(
+            self._connection.executemany(
                 "INSERT INTO signed VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
-                (
-                    signed.hash,
-                    item.position,
-                    signed.account,
-                    signed.nonce,
-                    signed.raw,
+                [
                     # SQLite's integers end at 63 bits; 9 ether for a unit of gas is beyond reason.
-                    min(signed.price, 2**63 - 1),
-                    signed.at_ms,
-                ),
+                    (
+                        one.hash,
+                        item.position,
+                        one.account,
+                        one.nonce,
+                        one.raw,
+                        min(one.price, 2**63 - 1),
+                        one.at_ms,
+                    )
+                    for item, one in signed
+                ],
             )
-            self._connection.execute(
+            self._connection.executemany(
                 "UPDATE item SET account = ?, nonce = ? WHERE position = ?",
-                (signed.account, signed.nonce, item.position),
+                [(one.account, one.nonce, item.position) for item, one in signed],
             )
+
+    def note_sent(self, items: Sequence[Item]) -> None:
+        """Write down that a node has taken the transactions of these items."""
+        changed = [item for item in items if (item.stage, item.detail) != (Stage.SUBMITTED, "")]
+        if changed:
+            with self._writing():
+                self._connection.executemany(
+                    "UPDATE item SET stage = ?, detail = '' WHERE position = ?",
+                    [(Stage.SUBMITTED, item.position) for item in changed],
+                )
 
     def signed(self, item: Item) -> list[SignedTransaction]:
         """Return what was signed for an item, newest first."""
@@ -133,14 +149,14 @@ class Outbox(OutboxFile):
             for row in self._rows(query, (item.position,))
         ]
 
-    def nonces(self, account: str, first: int) -> set[int]:
-        """Return the nonces from `first` on that items of an account hold."""
+    def nonces(self, account: str, first: int) -> dict[int, int]:
+        """Return the nonces from `first` on that items of an account hold, by their positions."""
         query = (
-            "SELECT nonce FROM item WHERE account = ? AND nonce >= ?"
+            "SELECT position, nonce FROM item WHERE account = ? AND nonce >= ?"
             " AND (stage IN (?, ?) OR block_number IS NOT NULL)"
         )
         rows = self._rows(query, (account, first, Stage.QUEUED, Stage.SUBMITTED))
-        return {int(row[0]) for row in rows}
+        return {int(position): int(nonce) for position, nonce in rows}
 
     def note(self, item: Item, stage: Stage, detail: str = "") -> None:
         """Write down how far an item is that stands in no block."""
@@ -153,15 +169,25 @@ class Outbox(OutboxFile):
                 (stage, detail[:MAX_DETAIL_CHARS], item.position),
             )
 
-    def settle(
-        self, item: Item, stage: Stage, block: tuple[str, int, str], *, detail: str = ""
-    ) -> None:
-        """Write down the transaction, block number and block hash that an item stands in."""
+    def settle(self, settled: Sequence[Settled]) -> None:
+        """Write down in which blocks items stand."""
+        if not settled:
+            return
         with self._writing():
-            self._connection.execute(
+            self._connection.executemany(
                 "UPDATE item SET stage = ?, detail = ?, hash = ?, block_number = ?, block_hash = ?"
                 " WHERE position = ?",
-                (stage, detail[:MAX_DETAIL_CHARS], *block, item.position),
+                [
+                    (
+                        one.stage,
+                        one.detail[:MAX_DETAIL_CHARS],
+                        one.hash,
+                        one.block_number,
+                        one.block_hash,
+                        one.position,
+                    )
+                    for one in settled
+                ],
             )
 
     # --- Blocks -------------------------------------------------------------------------------

@@ -163,10 +163,7 @@ class EthereumLedger(AnchoredLog):
         log: EmbeddedLedger | None = None,
         settings: NetworkSettings | None = None,
     ) -> Self:
-        """Put a new contract on the chain, owned by the signer, and open its ledger.
-
-        Parameters and errors are those of the class.
-        """
+        """Put a new contract on the chain, owned by the signer, and open its ledger; as above."""
         node = Node(url)
         try:
             address = Contract.deploy(node, signer).address

@@ -6,13 +6,13 @@ from medseal.errors import NodeError
 from medseal.ledger.ethereum.answers import parse_data
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.mirror import ERASE_SCOPE
-from medseal.ledger.item import Item, ItemKind, Stage
+from medseal.ledger.item import Item, ItemKind, Settled, Stage
 from medseal.ledger.outbox import Outbox
 
 __all__ = ["recover"]
 
-# A call that we have sent: its data, and transaction, block number and block hash.
-_Sent = tuple[bytes, tuple[str, int, str]]
+# Data of a call that we have sent, and where it stands: transaction, block number, block hash.
+_Place = tuple[str, int, str]
 
 
 def recover(outbox: Outbox, contract: Contract, sender: str) -> None:
@@ -38,24 +38,32 @@ def recover(outbox: Outbox, contract: Contract, sender: str) -> None:
         item for item in outbox.items(Stage.QUEUED, kind=ItemKind.CALL) if item.nonce is None
     ]
     sent = _sent_calls(contract, sender) if waiting else []
-    found: list[tuple[Item, tuple[str, int, str] | None]] = []
+    found: list[tuple[Item, _Place | None]] = []
     start = 0
     for item in waiting:
-        place = next((k for k in range(start, len(sent)) if sent[k][0] == item.data), None)
-        found.append((item, None if place is None else sent[place][1]))
-        start = start if place is None else place + 1
+        at = next((k for k in range(start, len(sent)) if sent[k][0] == item.data), None)
+        found.append((item, None if at is None else sent[at][1]))
+        start = start if at is None else at + 1
     while found and found[-1][1] is None:
         found.pop()
-    for item, block in found:
-        if block is not None:
-            # Mined; how deep its block lies is looked at next.
-            outbox.settle(item, Stage.MINED, block)
-        else:
-            is_ours_only = item.scope.startswith(ERASE_SCOPE)
-            outbox.note(item, Stage.SKIPPED if is_ours_only else Stage.REFUSED, "not-on-chain")
+    outbox.settle([_settled(item, *place) for item, place in found if place is not None])
+    for item in (item for item, place in found if place is None):
+        is_ours_only = item.scope.startswith(ERASE_SCOPE)
+        outbox.note(item, Stage.SKIPPED if is_ours_only else Stage.REFUSED, "not-on-chain")
 
 
-def _sent_calls(contract: Contract, sender: str) -> list[_Sent]:
+def _settled(item: Item, name: str, block_number: int, block_hash: str) -> Settled:
+    return Settled(
+        position=item.position,
+        # How deep the block lies is looked at next.
+        stage=Stage.MINED,
+        hash=name,
+        block_number=block_number,
+        block_hash=block_hash,
+    )
+
+
+def _sent_calls(contract: Contract, sender: str) -> list[tuple[bytes, _Place]]:
     """Return the calls of a sender that had an effect, in the order of the chain."""
     logs = contract.node.logs(contract.address, ())
     blocks = {log.transaction: (log.block_number, log.block_hash) for log in logs}

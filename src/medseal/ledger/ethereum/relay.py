@@ -79,6 +79,8 @@ class Relay:
         self._settings = settings
         self._numbers: dict[str, _Numbers] = {}
         self._fees: Fees | None = None
+        self._fresh: list[tuple[Item, SignedTransaction]] = []
+        self._held: dict[int, int] | None = None
 
     def round(self, *, flush: bool = False) -> None:
         """Carry everything one step on, as far as it can be done now.
@@ -128,8 +130,21 @@ class Relay:
 
     def _send(self) -> bool:
         """Send what waits, in order, and say whether anything was sent."""
-        self._numbers, self._fees = {}, None
-        is_sent = False
+        sent: list[Item] = []
+        try:
+            for item, signed in self._stage():
+                self._hand_over(item, signed)
+                sent.append(item)
+        except _Stop:
+            pass
+        finally:
+            self._outbox.note_sent(sent)
+        return bool(sent)
+
+    def _stage(self) -> list[tuple[Item, SignedTransaction]]:
+        """Return what has to be sent now; all of it is stored, with one fsync, before any is."""
+        self._numbers, self._fees, self._fresh, self._held = {}, None, [], None
+        staged: list[tuple[Item, SignedTransaction]] = []
         flying, most = len(self._outbox.items(Stage.SUBMITTED)), self._settings.max_in_flight
         try:
             for item in self._outbox.items(Stage.QUEUED, Stage.SUBMITTED, limit=4 * most):
@@ -138,11 +153,13 @@ class Relay:
                         break
                     flying += 1
                 for signed in self._next_step(item):
-                    self._hand_over(item, signed)
-                    is_sent = True
+                    numbers = self._numbers_of(signed.account)
+                    numbers.next = max(numbers.next, signed.nonce + 1)
+                    staged.append((item, signed))
         except _Stop:
             pass
-        return is_sent
+        self._outbox.store_signed(self._fresh)
+        return staged
 
     def _next_step(self, item: Item) -> Iterator[SignedTransaction]:
         """Yield what has to be sent for an item now, if anything."""
@@ -213,15 +230,17 @@ class Relay:
         return not reason
 
     def _free_nonce(self) -> int:
-        numbers = self._numbers_of(self._signer.account)
-        held = self._outbox.nonces(self._signer.account, numbers.next)
-        nonce = numbers.next
+        """Return the lowest number that no item holds, and that the node does not know."""
+        nonce = self._numbers_of(self._signer.account).next
+        if self._held is None:
+            self._held = self._outbox.nonces(self._signer.account, nonce)
+        held = set(self._held.values())
         while nonce in held:
             nonce += 1
         return nonce
 
     def _sign(self, item: Item, nonce: int, *, above: int | None = None) -> SignedTransaction:
-        """Sign an item under a number and store it before anybody sees it."""
+        """Sign an item under a number."""
         if self._fees is None:
             self._fees = self._node.fees()
         price = self._settings.fees.price(self._fees, above=above)
@@ -238,7 +257,9 @@ class Relay:
         signed = signed_transaction(
             self._signer, call, self._fees, price, is_bump=above is not None
         )
-        self._outbox.store_signed(item, signed)
+        self._fresh.append((item, signed))
+        if self._held is not None:
+            self._held[item.position] = nonce
         return signed
 
     def _bump(self, item: Item, numbers: _Numbers) -> Iterator[SignedTransaction]:
@@ -269,6 +290,3 @@ class Relay:
         except NodeError as error:
             self._outbox.note(item, item.stage, type(error).__name__)
             raise
-        self._outbox.note(item, Stage.SUBMITTED)
-        numbers = self._numbers_of(signed.account)
-        numbers.next = max(numbers.next, signed.nonce + 1)

@@ -8,7 +8,7 @@ from medseal.ledger.ethereum.codec import account_to_address
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.mirror import ERASE_SCOPE, ROLE_SCOPE
 from medseal.ledger.ethereum.rpc import Node
-from medseal.ledger.item import Item, ItemKind, Stage
+from medseal.ledger.item import Item, ItemKind, Settled, Stage
 from medseal.ledger.outbox import Outbox
 
 __all__ = ["Tracker"]
@@ -86,17 +86,33 @@ class Tracker:
             for account in {account for _, account, _ in waiting}
         }
         taken = [item for item, account, nonce in waiting if nonce < used[account]]
-        for item, receipt in zip(taken, self._receipts(taken), strict=True):
+        pairs = list(zip(taken, self._receipts(taken), strict=True))
+        # 1. What was carried out, with one fsync for all.
+        self._outbox.settle(
+            [
+                self._settled(item, receipt)
+                for item, receipt in pairs
+                if receipt is not None and self._has_effect(item, receipt)
+            ]
+        )
+        # 2. What was not, or whose number somebody else has used.
+        for item, receipt in pairs:
             if receipt is not None:
                 self._unseen.pop(item.position, None)
-                self._settle(item, receipt)
+                if not self._has_effect(item, receipt):
+                    self._settle_failed(item, receipt)
             elif item.stage is Stage.SUBMITTED:
                 self._miss(item)
 
     def settle_if_mined(self, item: Item) -> bool:
         """Settle an item that a transaction has brought to the contract; say whether one has."""
         (receipt,) = self._receipts([item])
-        return receipt is not None and self._settle(item, receipt)
+        if receipt is None:
+            return False
+        if self._has_effect(item, receipt):
+            self._outbox.settle([self._settled(item, receipt)])
+            return True
+        return self._settle_failed(item, receipt)
 
     def _receipts(self, items: list[Item]) -> list[TxReceipt | None]:
         """Return for each item the receipt that decides: one with effect, else the newest."""
@@ -118,12 +134,20 @@ class Tracker:
             found.append(decides)
         return found
 
-    def _settle(self, item: Item, receipt: TxReceipt) -> bool:
-        """Write down what a receipt says; say whether nothing is left to do."""
-        block = (receipt.hash, receipt.block_number, receipt.block_hash)
-        if self._has_effect(item, receipt):
-            self._outbox.settle(item, self.stage_at(receipt.block_number), block)
-            return True
+    def _settled(
+        self, item: Item, where: TxReceipt, stage: Stage | None = None, detail: str = ""
+    ) -> Settled:
+        return Settled(
+            position=item.position,
+            stage=self.stage_at(where.block_number) if stage is None else stage,
+            detail=detail,
+            hash=where.hash,
+            block_number=where.block_number,
+            block_hash=where.block_hash,
+        )
+
+    def _settle_failed(self, item: Item, receipt: TxReceipt) -> bool:
+        """Write down why a transaction had no effect; say whether nothing is left to do."""
         if receipt.status == 1:
             # Where no contract stands, every call succeeds.
             self._outbox.note(item, Stage.QUEUED, "no-effect")
@@ -137,7 +161,7 @@ class Tracker:
         reason = self.refusal(item) or "reverted"
         is_done = reason == "erased" and item.scope.startswith(ERASE_SCOPE)
         stage = Stage.SKIPPED if is_done else Stage.REFUSED
-        self._outbox.settle(item, stage, block, detail=reason)
+        self._outbox.settle([self._settled(item, receipt, stage, reason)])
         return True
 
     def _has_effect(self, item: Item, receipt: TxReceipt) -> bool:
@@ -173,8 +197,17 @@ class Tracker:
         log = self._contract.anchor_log(item.root)
         if log is None:
             return False
-        block = (log.transaction, log.block_number, log.block_hash)
-        self._outbox.settle(item, self.stage_at(log.block_number), block)
+        self._outbox.settle(
+            [
+                Settled(
+                    position=item.position,
+                    stage=self.stage_at(log.block_number),
+                    hash=log.transaction,
+                    block_number=log.block_number,
+                    block_hash=log.block_hash,
+                )
+            ]
+        )
         return True
 
     def _miss(self, item: Item) -> None:
