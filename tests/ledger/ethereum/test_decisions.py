@@ -21,6 +21,7 @@ from medseal.ledger import (
     revoke_event,
     role_event,
 )
+from medseal.ledger.ethereum.artifact import artifact
 from medseal.ledger.ethereum.codec import calls_of
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.decisions import DecisionCache
@@ -324,10 +325,26 @@ def test_other_code_at_the_address_is_found_out_after_a_lost_connection(
     give(contract)
     cache = DecisionCache(contract, max_age_seconds=0)
     assert ask(cache)
-    # Code that allows everything: it returns 1 to any call.
-    anvil.rpc("anvil_setCode", contract.address, "0x600160005260206000f3")
+    # It answers as the contract does: only the digest of its metadata is another one.
+    code = artifact().code
+    anvil.rpc("anvil_setCode", contract.address, f"0x{code[:-20].hex()}{'00' * 20}")
+    assert Contract(contract.node, contract.address).owner() == OWNER
+    assert ask(cache)
     contract.node.close()
     assert ask(cache) == WRONG_CHAIN
+
+
+def test_another_chain_on_the_same_connection_is_found_out(
+    contract: Contract, anvil: NodeProcess
+) -> None:
+    give(contract)
+    lies: dict[str, Lie] = {}
+    with start_liar(anvil.url, lies) as server:
+        behind = Contract(Node(liar_url(server)), contract.address, chain_id=31337)
+        cache = DecisionCache(behind, max_age_seconds=0)
+        assert ask(cache)
+        lies["eth_chainId"] = result("0x7")
+        assert ask(cache) == WRONG_CHAIN
 
 
 @pytest.mark.parametrize(
