@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from medseal.errors import AccessRefusedError
 from medseal.ledger import Action
+from medseal.ledger.ethereum.answers import TxReceipt
+from medseal.ledger.ethereum.artifact import artifact
 from medseal.ledger.ethereum.codec import account_to_address
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.rpc import Node
@@ -16,7 +18,8 @@ from tests.ledger.access_model import ALLOWING
 from tests.ledger.ethereum.nodes import NodeProcess, node_accounts, start_anvil
 
 START_S = 1_700_000_000
-GAS = hex(1_000_000)
+GAS, DEPLOY_GAS = hex(1_000_000), hex(8_000_000)
+CREATION = artifact().creation_code
 RECEIPT_SECONDS = 20.0
 
 
@@ -59,16 +62,21 @@ class MovingChain:
             return error.reason
         return ""
 
+    def deploy(self, owner: str) -> None:
+        """Go on with a new contract that an account owns, in place of the one of `reset`."""
+        made = self.mined({"from": account_to_address(owner), "gas": DEPLOY_GAS}, CREATION, START_S)
+        assert made.contract is not None
+        self.contract = Contract(self.client, made.contract)
+
     def sent(self, sender: str, data: bytes, now_ms: int) -> bool:
         """Send a call in a block of that time and say whether it was carried out."""
-        transaction = {
-            "from": account_to_address(sender),
-            "to": self.contract.address,
-            "data": f"0x{data.hex()}",
-            "gas": GAS,
-            "gasPrice": "0x0",
-        }
-        self.node.rpc("evm_setNextBlockTimestamp", now_ms // 1000)
+        whom = {"from": account_to_address(sender), "to": self.contract.address, "gas": GAS}
+        return self.mined(whom, data, now_ms // 1000).status == 1
+
+    def mined(self, whom: dict[str, str], data: bytes, time_s: int) -> TxReceipt:
+        """Send a transaction in a block of that time and return its receipt."""
+        transaction = {**whom, "data": f"0x{data.hex()}", "gasPrice": "0x0"}
+        self.node.rpc("evm_setNextBlockTimestamp", time_s)
         name = self.node.rpc("eth_sendTransaction", transaction)
         deadline = time.monotonic() + RECEIPT_SECONDS
         while (receipt := self.client.receipt(name)) is None:
@@ -76,8 +84,8 @@ class MovingChain:
             time.sleep(0.001)
         block = self.client.block(receipt.block_number)
         assert block is not None
-        assert block.timestamp == now_ms // 1000
-        return receipt.status == 1
+        assert block.timestamp == time_s
+        return receipt
 
     def decided(self, questions: list[tuple[str, str, Action, str, int]]) -> list[str]:
         """Return the reasons that the contract gives."""

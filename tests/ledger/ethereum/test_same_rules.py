@@ -6,13 +6,16 @@ after each step each gives the same answer to the same questions. One difference
 contract clears what was revoked and says `no-grant`.
 """
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from medseal.ledger import Action, ConsentChange, PauseChange, RoleChange
+from medseal.ledger import Action, ConsentChange, Event, PauseChange, RoleChange
+from medseal.ledger.ethereum.codec import calls_of
 from tests.ledger.access_model import DAY_MS
 from tests.ledger.ethereum.histories import (
     DOCTOR,
@@ -29,6 +32,15 @@ from tests.ledger.ethereum.histories import (
     Histories,
 )
 from tests.ledger.ethereum.moving_chain import Counts, MovingChain, moving_chain
+
+FOLDER = Path(__file__).parents[2] / "vectors" / "ledger-event"
+# What only a log knows: its beginning, and the contract that judges it.
+OF_A_LOG = ("contract_judges", "network_by_a_stranger", "second_genesis")
+VECTORS = [
+    path
+    for path in sorted([*FOLDER.glob("history_*.json"), *FOLDER.glob("refused_*.json")])
+    if not path.stem.endswith(OF_A_LOG)
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +63,37 @@ def run(chain: MovingChain, examples: int, steps: int, *, derandomize: bool) -> 
     )
     run_state_machine_as_test(machine, settings=options)
     return chain.counts
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_the_contract_gives_what_the_vectors_say(chain: MovingChain, path: Path) -> None:
+    vector = json.loads(path.read_text())
+    genesis, *events = [Event.parse(leaf.encode()) for leaf in vector["events"]]
+    chain.reset()
+    fixed = chain.contract
+    chain.deploy(genesis.actor)
+    try:
+        for event in events:
+            chain.move_to(event.at_ms)
+            (data,) = calls_of(event)
+            assert chain.simulated(event.actor, data) == ""
+            assert chain.sent(event.actor, data, event.at_ms)
+        if "refused" in vector:
+            event = Event.parse(vector["refused"].encode())
+            chain.move_to(event.at_ms)
+            (data,) = calls_of(event)
+            assert chain.simulated(event.actor, data) == vector["reason"]
+            assert not chain.sent(event.actor, data, event.at_ms)
+        for question in vector.get("decisions", ()):
+            expected = question.pop("reason")
+            on_chain = chain.contract.decide(**question).reason
+            assert on_chain == ("no-grant" if expected == "revoked" else expected)
+    finally:
+        chain.contract = fixed
+
+
+def test_there_are_vectors() -> None:
+    assert len(VECTORS) >= 22
 
 
 def test_one_history_meets_every_reason(chain: MovingChain) -> None:
