@@ -18,7 +18,7 @@ from medseal.ledger import (
     revoke_event,
     role_event,
 )
-from medseal.ledger.history import Record, history, image_of, other_account
+from medseal.ledger.history import Record, concerning, history, image_of, other_account
 from medseal.ledger.rules import BREAK_GLASS_WINDOW_MS
 
 OWNER, ANN, BOB, GATEWAY = "0" * 31 + "1", "a" * 32, "b" * 32, "c" * 40
@@ -145,3 +145,24 @@ def test_only_what_concerns_the_image_or_the_account_is_told() -> None:
     assert indices(accounts=frozenset({BOB})) == [5]
     assert indices(subjects=frozenset({OTHER}), accounts=frozenset({BOB})) == [2, 5]
     assert indices(subjects=frozenset()) == []
+
+
+def test_what_is_left_out_changes_nothing_that_is_told() -> None:
+    log = [
+        genesis_event(OWNER, at_ms=AT),
+        *(use(EventKind.SEAL, OWNER, f"sha256:{number:064x}") for number in range(20)),
+        role(ANN, Role.RADIOLOGIST),
+        given(ANN, Action.VIEW, purpose="study-7"),
+        use(EventKind.OPEN, BOB, OTHER),
+        use(EventKind.OPEN, ANN),
+        break_glass_event(IMAGE, f"sha256:{'e' * 64}", actor=BOB, at_ms=AT),
+        use(EventKind.OPEN, BOB),
+        revoke_event(ANN, IMAGE, actor=OWNER, at_ms=AT),
+        use(EventKind.RELEASE, ANN, COPY, image=IMAGE, recipient=BOB),
+    ]
+    for of in ({"subjects": frozenset({IMAGE})}, {"accounts": frozenset({BOB})}):
+        [words] = of.values()
+        wanted = concerning(words)
+        few = [(index, event) for index, event in enumerate(log) if wanted(event.leaf())]
+        assert len(few) < len(log) - 15
+        assert list(history(few, **of)) == list(history(enumerate(log), **of))

@@ -1,6 +1,7 @@
 """Who did what to an image, in which role and by which right, as the log itself tells it."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from medseal.ledger.events import Event, EventKind
@@ -8,7 +9,7 @@ from medseal.ledger.grants import Action, Role
 from medseal.ledger.rights import ALL_ACTIONS, RoleChange
 from medseal.ledger.rules import BREAK_GLASS_WINDOW_MS
 
-__all__ = ["USES", "Record", "history", "image_of", "other_account"]
+__all__ = ["USES", "Record", "concerning", "history", "image_of", "other_account"]
 
 # What an event of this kind has used, and was therefore allowed to.
 USES = {
@@ -16,6 +17,10 @@ USES = {
     EventKind.CLASSIFY: Action.CLASSIFY,
     EventKind.RELEASE: Action.SHARE,
 }
+
+
+# In the leaf of an event that `_Rights` follows.
+_RIGHTS = rb'"kind":"(?:genesis|network|role|grant|revoke|break-glass)"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +151,16 @@ def other_account(event: Event) -> str:
     return str(event.details.get("account", event.details.get("recipient", "")))
 
 
+def concerning(words: Iterable[str]) -> Callable[[bytes], bool]:
+    """Return which entries `history` has to see to tell what concerns some commitments or accounts.
+
+    These, and those that change rights: most of a long log is neither, and is not parsed.
+    """
+    alternatives = [*(re.escape(word.encode()) for word in words), _RIGHTS]
+    search = re.compile(b"|".join(alternatives)).search
+    return lambda leaf: search(leaf) is not None
+
+
 def history(
     entries: Iterable[tuple[int, Event]],
     *,
@@ -157,7 +172,8 @@ def history(
     Parameters
     ----------
     entries
-        The log from its first entry on: who held which right is known from what came before.
+        The log from its first entry on: who held which right is known from what came before. Those
+        that `concerning` leaves out may be missing.
     subjects
         Commitments of images and releases.
     accounts

@@ -1,7 +1,7 @@
 """The reading side of the embedded ledger: all that an auditor with the public key can do."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ from medseal.ledger.storage import LogFile
 __all__ = ["LedgerReader", "stored_checkpoint"]
 
 _READ_CHUNK = 1024
+Wanted = Callable[[bytes], bool]
 
 
 class LedgerReader:
@@ -198,15 +199,21 @@ class LedgerReader:
         with self._reading() as log:
             refuse_difference(kept, log.size(), log.node)
 
-    def events(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Event]]:
-        """Yield index and event of the entries [start, stop) that are there by then."""
+    def events(
+        self, start: int = 0, stop: int | None = None, *, wanted: Wanted | None = None
+    ) -> Iterator[tuple[int, Event]]:
+        """Yield index and event of the entries [start, stop) that are there by then.
+
+        `wanted` says of the bytes of an entry whether it is yielded; others are not even parsed.
+        """
         position = start
         while stop is None or position < stop:
             end = position + _READ_CHUNK if stop is None else min(position + _READ_CHUNK, stop)
             with self._reading() as log:
                 leaves = log.leaves(position, end)
             for leaf in leaves:
-                yield position, Event.parse(leaf)
+                if wanted is None or wanted(leaf):
+                    yield position, Event.parse(leaf)
                 position += 1
             if len(leaves) < _READ_CHUNK:
                 return

@@ -8,7 +8,7 @@ from pathlib import Path
 from medseal.errors import ConfigurationError, StorageError, UnknownImageError
 from medseal.imaging.files import write_file
 from medseal.ledger import Receipt, verify
-from medseal.ledger.history import Record, history, image_of, other_account
+from medseal.ledger.history import Record, concerning, history, image_of, other_account
 from medseal.pipeline.workspace import Workspace
 
 __all__ = ["TrailEntry", "audit_trail", "trail_row", "write_proofs"]
@@ -63,7 +63,9 @@ def audit_trail(
     names = workspace.names() if with_names else {}
     images = _images(workspace, what)
     head = workspace.log.checkpoint()
-    entries = workspace.log.events(0, head.size)
+    words = (subjects or frozenset()) | (accounts or frozenset())
+    wanted = concerning(words) if words else None
+    entries = workspace.log.events(0, head.size, wanted=wanted)
     for record in history(entries, subjects=subjects, accounts=accounts):
         receipt = workspace.ledger.prove(record.index)
         verify(receipt, workspace.log.vkey)
