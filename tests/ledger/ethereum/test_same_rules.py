@@ -136,7 +136,7 @@ def test_one_history_meets_every_reason(chain: MovingChain) -> None:
 
 
 def test_the_same_histories_lead_to_the_same_decisions(chain: MovingChain) -> None:
-    counts = run(chain, examples=30, steps=25, derandomize=True)
+    counts = run(chain, examples=30, steps=30, derandomize=True)
     assert counts.steps > 300
     assert counts.decisions > 20_000
 
