@@ -85,6 +85,12 @@ class Outbox(OutboxFile):
         query = f"SELECT 1 FROM item WHERE stage IN ({marks}) AND ({begins}) LIMIT 1"  # noqa: S608 - integers
         return bool(self._rows(query, [f"{scope}*" for scope in scopes]))
 
+    def waiting(self, scopes: Sequence[str], *stages: Stage) -> list[Item]:
+        """Return the items of these scopes and stages, in the order of sending."""
+        stage_marks, scope_marks = (", ".join("?" * len(of)) for of in (stages, scopes))
+        where = f"stage IN ({stage_marks}) AND scope IN ({scope_marks}) ORDER BY position"
+        return self._items(where, (*stages, *scopes))
+
     def unanswered(self) -> list[Item]:
         """Return the items that were signed and stand in no block, in the order of sending."""
         where = "stage IN (?, ?) AND nonce IS NOT NULL ORDER BY position"

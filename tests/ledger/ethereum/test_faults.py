@@ -406,6 +406,28 @@ def test_two_gateways_with_one_key(
         assert granted(ledger) == 20
 
 
+def test_a_number_that_nobody_holds_any_more_is_used_up(
+    ledger: EthereumLedger, node: NodeProcess
+) -> None:
+    # A number is lost, its item takes another one, and then the number is free again.
+    node.rpc("evm_setAutomine", False)
+    grant(ledger)
+    index = grant(ledger, Action.SHARE)
+    ledger.sync()
+    first, second = ledger._outbox.items(Stage.SUBMITTED)
+    ledger._outbox.note(first, Stage.SKIPPED, "overtaken")
+    node.rpc("anvil_dropTransaction", ledger._outbox.signed(first)[0].hash)
+    for _ in range(3):
+        ledger.sync()
+    node.rpc("evm_setAutomine", True)
+    node.rpc("anvil_mine", hex(1))
+    ledger.wait("final", WAIT_SECONDS)
+    told = ledger.state_of(index)
+    assert told.transaction == ledger._outbox.signed(second)[0].hash
+    assert granted(ledger) == 1
+    check_truth(ledger)
+
+
 def test_a_stuck_transaction_pays_more_under_its_own_number(
     node: NodeProcess, accounts: Accounts, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from medseal.errors import (
 from medseal.ledger import (
     Action,
     Anchor,
+    ConsentChange,
     EmbeddedLedger,
     EthereumLedger,
     Event,
@@ -37,11 +38,13 @@ from medseal.ledger import (
     SyncState,
     break_glass_event,
     check_anchor,
+    consent_event,
     erase_event,
     genesis_event,
     grant_event,
     now_ms,
     pause_event,
+    revoke_event,
     role_event,
     verify,
 )
@@ -62,6 +65,7 @@ Accounts = tuple[NodeAccount, ...]
 WAIT_SECONDS = 30.0
 NODES = ("anvil", "anvil_shanghai", "anvil_blocks", "ganache")
 REASON = "sha256:" + "77" * 32
+DOCTOR = "0" * 31 + "9"
 OTHER_SUBJECT = "sha256:" + "6b" * 32
 
 
@@ -337,6 +341,85 @@ def test_an_erasure_by_the_owner_ends_all_rights_once(ledger: EthereumLedger) ->
     assert ledger.state_of(first.index).detail == ""
     account = ledger.signer.account
     assert ledger.contract.decide(account, SUBJECT, Action.VIEW, at_ms=1).reason == "erased"
+
+
+@pytest.fixture
+def held_up(ledger: EthereumLedger) -> Callable[[Event], str]:
+    """A ledger where much is allowed; what is recorded then does not reach the contract."""
+    actor = ledger.signer.account
+    for action in Action:
+        ledger.grant(
+            Grant(
+                account=PERSON,
+                subject=SUBJECT,
+                action=action,
+                purpose="study",
+                expires_ms=now_ms() + 3_600_000,
+            ),
+            actor=actor,
+        )
+    ledger.append(role_event(PERSON, Role.RESEARCHER, RoleChange.ADD, actor=actor))
+    ledger.append(role_event(DOCTOR, Role.RADIOLOGIST, RoleChange.ADD, actor=actor))
+    ledger.append(role_event(actor, Role.CONSENT_SERVICE, RoleChange.ADD, actor=actor))
+    ledger.wait("final", WAIT_SECONDS)
+    ledger.append(break_glass_event(SUBJECT, REASON, actor=DOCTOR))
+    ledger.wait("final", WAIT_SECONDS)
+
+    def record(event: Event) -> str:
+        """Record an event and return what the researcher and the doctor hear then."""
+        assert ledger.may(PERSON, SUBJECT, Action.VIEW, purpose="study").reason == "granted"
+        assert ledger.may(DOCTOR, SUBJECT, Action.VIEW).reason == "break-glass"
+        ledger.append(event)
+        heard = [
+            ledger.may(PERSON, SUBJECT, Action.VIEW, purpose="study").reason,
+            ledger.may(PERSON, SUBJECT, Action.SHARE, purpose="study").reason,
+            ledger.may(DOCTOR, SUBJECT, Action.VIEW).reason,
+        ]
+        assert ledger.may(actor, SUBJECT, Action.VIEW).reason == "owner"
+        return " ".join(heard)
+
+    return record
+
+
+def test_what_is_taken_back_here_holds_before_the_contract_knows(
+    held_up: Callable[[Event], str], ledger: EthereumLedger
+) -> None:
+    actor = ledger.signer.account
+    one = revoke_event(PERSON, SUBJECT, Action.VIEW, actor=actor)
+    assert held_up(one) == "revoked granted break-glass"
+    ledger.grant(Grant(account=PERSON, subject=SUBJECT, action=Action.VIEW), actor=actor)
+    # What would allow more counts when it has arrived.
+    assert ledger.may(PERSON, SUBJECT, Action.VIEW, purpose="study").reason == "revoked"
+
+
+def test_a_revocation_of_all_closes_a_window_at_once(
+    held_up: Callable[[Event], str], ledger: EthereumLedger
+) -> None:
+    actor = ledger.signer.account
+    assert held_up(revoke_event(DOCTOR, SUBJECT, actor=actor)) == "granted granted revoked"
+    other = revoke_event(PERSON, OTHER_SUBJECT, actor=actor)
+    ledger.append(other)
+    assert ledger.may(PERSON, SUBJECT, Action.VIEW, purpose="study").reason == "granted"
+
+
+def test_a_doctor_who_is_none_any_more_has_no_window(
+    held_up: Callable[[Event], str], ledger: EthereumLedger
+) -> None:
+    actor = ledger.signer.account
+    remove = role_event(DOCTOR, Role.RADIOLOGIST, RoleChange.REMOVE, actor=actor)
+    assert held_up(remove) == "granted granted revoked"
+
+
+def test_a_withdrawal_ends_research_at_once_and_no_care(
+    held_up: Callable[[Event], str], ledger: EthereumLedger
+) -> None:
+    withdraw = consent_event(SUBJECT, ConsentChange.WITHDRAW, REASON, actor=ledger.signer.account)
+    assert held_up(withdraw) == "withdrawn withdrawn break-glass"
+
+
+def test_a_pause_holds_at_once(held_up: Callable[[Event], str], ledger: EthereumLedger) -> None:
+    pause = pause_event(PauseChange.PAUSE, actor=ledger.signer.account)
+    assert held_up(pause) == "paused paused paused"
 
 
 # --- Folders and logs -----------------------------------------------------------------------------

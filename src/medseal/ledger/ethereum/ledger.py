@@ -30,6 +30,7 @@ from medseal.ledger.ethereum.folder import (
 )
 from medseal.ledger.ethereum.mirror import GATE_SCOPES, Mirror, changes_who_may_record
 from medseal.ledger.ethereum.relay import Relay
+from medseal.ledger.ethereum.restrictions import Use, restricted
 from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.ethereum.settings import NetworkSettings
 from medseal.ledger.ethereum.signer import TransactionSigner
@@ -128,13 +129,14 @@ class EthereumLedger(AnchoredLog):
     def _assemble(self) -> None:
         chosen, outbox = self.settings, self._outbox
         confirmations = chosen.relay.confirmations
+        self._mirror = Mirror(
+            self.log,
+            outbox,
+            batch_leaves=chosen.relay.batch_leaves,
+            batch_seconds=chosen.relay.batch_seconds,
+        )
         self._relay = Relay(
-            mirror=Mirror(
-                self.log,
-                outbox,
-                batch_leaves=chosen.relay.batch_leaves,
-                batch_seconds=chosen.relay.batch_seconds,
-            ),
+            mirror=self._mirror,
             outbox=outbox,
             tracker=Tracker(outbox, self.node, self.contract, confirmations=confirmations),
             contract=self.contract,
@@ -282,14 +284,17 @@ class EthereumLedger(AnchoredLog):
     ) -> Decision:
         """Return whether an account may act on an image, as the contract decides.
 
-        What was erased here is refused before it is asked. A contract that cannot be reached
-        allows nothing: the reason is then ``unreachable``, or ``stale`` for a node left behind.
+        What this gateway has taken back is refused at once, before the contract knows. One that
+        cannot be reached allows nothing; see `DecisionCache`.
         """
         when = now_ms() if at_ms is None else at_ms
         erased = self.log.may(account, subject, action, purpose=purpose, at_ms=when)
         if erased.reason == "erased":
             return erased
-        return self._decisions.may(account, subject, action, purpose=purpose, at_ms=when)
+        found = self._decisions.may(account, subject, action, purpose=purpose, at_ms=at_ms)
+        self._mirror.scan()
+        use = Use(account=account, subject=subject, action=action)
+        return restricted(found, use, self.log, self._outbox, self.contract.roles)
 
     def roles(self, account: str) -> tuple[Role, ...]:
         """Return the roles that an account holds in the contract.
@@ -323,10 +328,7 @@ class EthereumLedger(AnchoredLog):
     def sync(self, *, flush: bool = False) -> SyncState:
         """Carry what is under way one step on, and say how far the entries are.
 
-        Parameters
-        ----------
-        flush
-            Anchor the newest checkpoint now, however young and small the batch is.
+        With `flush` the newest checkpoint is anchored now, however young and small the batch is.
 
         Raises
         ------

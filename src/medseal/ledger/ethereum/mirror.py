@@ -4,6 +4,7 @@ from medseal.errors import ConsistencyError
 from medseal.ledger.embedded import EmbeddedLedger
 from medseal.ledger.ethereum.codec import anchor_call, calls_of
 from medseal.ledger.events import Event, EventKind, now_ms
+from medseal.ledger.grants import Role
 from medseal.ledger.item import ANCHOR_SCOPE, ItemKind, NewItem
 from medseal.ledger.outbox import Outbox
 
@@ -11,20 +12,40 @@ __all__ = [
     "ERASE_SCOPE",
     "GATE_SCOPES",
     "OWNER_SCOPE",
+    "PAUSE_SCOPE",
     "ROLE_SCOPE",
     "Mirror",
     "changes_who_may_record",
+    "consent_scope",
+    "right_scope",
+    "role_scope",
     "scope_of",
 ]
 
+PAUSE_SCOPE = "pause"
 ROLE_SCOPE = "role/"
 OWNER_SCOPE = f"{ROLE_SCOPE}owner"
 ERASE_SCOPE = "erase/"
 # How the scopes begin of what decides who may record afterwards.
-GATE_SCOPES = (ROLE_SCOPE, "pause", ERASE_SCOPE)
+GATE_SCOPES = (ROLE_SCOPE, PAUSE_SCOPE, ERASE_SCOPE)
 _GATES = (EventKind.ROLE, EventKind.PAUSE, EventKind.ERASE)
 # Entries that are read and noted in one go.
 _CHUNK = 4096
+
+
+def role_scope(role: str, account: str) -> str:
+    """Return the scope of a role of an account; the owner's is one for all."""
+    return OWNER_SCOPE if role == Role.OWNER else f"{ROLE_SCOPE}{role}/{account}"
+
+
+def right_scope(subject: str, account: str) -> str:
+    """Return the scope of the grants of an account for an image, and of its broken glass."""
+    return f"right/{subject}/{account}"
+
+
+def consent_scope(subject: str) -> str:
+    """Return the scope of the consent to research with an image."""
+    return f"consent/{subject}"
 
 
 def scope_of(event: Event) -> str:
@@ -32,17 +53,15 @@ def scope_of(event: Event) -> str:
     account = str(event.details.get("account", event.actor))
     match event.kind:
         case EventKind.ROLE:
-            role = str(event.details["role"])
-            return OWNER_SCOPE if role == "owner" else f"{ROLE_SCOPE}{role}/{account}"
+            return role_scope(str(event.details["role"]), account)
         case EventKind.PAUSE:
-            return "pause"
+            return PAUSE_SCOPE
         case EventKind.ERASE:
             return f"{ERASE_SCOPE}{event.subject}"
         case EventKind.CONSENT:
-            return f"consent/{event.subject}"
+            return consent_scope(event.subject)
         case _:
-            # Grants, their revocation and a broken glass: a revocation of all closes a window.
-            return f"right/{event.subject}/{account}"
+            return right_scope(event.subject, account)
 
 
 def changes_who_may_record(event: Event) -> bool:

@@ -5,6 +5,7 @@ transactions (nonces) are given out here alone, while the outbox is held, and le
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from medseal.errors import (
     ChainMismatchError,
@@ -80,6 +81,7 @@ class Relay:
         self._numbers: dict[str, _Numbers] = {}
         self._fees: Fees | None = None
         self._fresh: list[tuple[Item, SignedTransaction]] = []
+        self._fillers: list[SignedTransaction] = []
         self._held: dict[int, int] | None = None
 
     def round(self, *, flush: bool = False) -> None:
@@ -132,10 +134,14 @@ class Relay:
         """Send what waits, in order, and say whether anything was sent."""
         sent: list[Item] = []
         try:
-            for item, signed in self._stage():
+            staged = self._stage()
+            for filler in self._fillers:
+                self._node.send(filler.raw)
+            for item, signed in staged:
                 self._hand_over(item, signed)
                 sent.append(item)
-        except _Stop:
+        except (_Stop, NonceTooLowError):
+            # Somebody with the same key was faster; the tracker looks who it was.
             pass
         finally:
             self._outbox.note_sent(sent)
@@ -143,7 +149,8 @@ class Relay:
 
     def _stage(self) -> list[tuple[Item, SignedTransaction]]:
         """Return what has to be sent now; all of it is stored, with one fsync, before any is."""
-        self._numbers, self._fees, self._fresh, self._held = {}, None, [], None
+        self._numbers, self._fees, self._held = {}, None, None
+        self._fresh, self._fillers = [], []
         staged: list[tuple[Item, SignedTransaction]] = []
         flying, most = len(self._outbox.items(Stage.SUBMITTED)), self._settings.max_in_flight
         try:
@@ -178,6 +185,8 @@ class Relay:
         elif self._node.transaction(self._outbox.signed(item)[0].hash) is None:
             # A gap that nobody fills: the chain begins anew and has other numbers.
             yield from self._sign_again(item, is_gap=True)
+        elif item.account == self._signer.account:
+            self._fill_gap(item.nonce)
 
     def _signed_already(self, item: Item, nonce: int) -> SignedTransaction:
         """Return the stored transaction, or one that pays more where it paid too little."""
@@ -231,36 +240,54 @@ class Relay:
 
     def _free_nonce(self) -> int:
         """Return the lowest number that no item holds, and that the node does not know."""
-        nonce = self._numbers_of(self._signer.account).next
-        if self._held is None:
-            self._held = self._outbox.nonces(self._signer.account, nonce)
-        held = set(self._held.values())
+        nonce, held = self._numbers_of(self._signer.account).next, self._held_nonces()
         while nonce in held:
             nonce += 1
         return nonce
 
+    def _held_nonces(self) -> set[int]:
+        if self._held is None:
+            first = self._numbers_of(self._signer.account).next
+            self._held = self._outbox.nonces(self._signer.account, first)
+        return set(self._held.values())
+
+    def _fill_gap(self, end: int) -> None:
+        """Use up the numbers below `end` that nothing holds, with transactions that do nothing.
+
+        The node keeps a transaction of ours for later. Under a lower number it could be carried
+        out twice; so the number of what was lost is used up, and everything keeps its own.
+        """
+        numbers, held = self._numbers_of(self._signer.account), self._held_nonces()
+        for nonce in range(numbers.next, min(end, numbers.next + self._settings.max_in_flight)):
+            if nonce in held:
+                return
+            call = {"nonce": nonce, "to": self._signer.address, "data": b""}
+            self._fillers.append(self._signed(call))
+            numbers.next = nonce + 1
+
     def _sign(self, item: Item, nonce: int, *, above: int | None = None) -> SignedTransaction:
         """Sign an item under a number."""
-        if self._fees is None:
-            self._fees = self._node.fees()
-        price = self._settings.fees.price(self._fees, above=above)
-        if price is None:
+        call = {"nonce": nonce, "to": self._contract.address, "data": item.data}
+        try:
+            signed = self._signed(call, above=above)
+        except _Stop:
             if above is None:
                 self._outbox.note(item, Stage.QUEUED, "fee-above-limit")
-            raise _Stop
-        call = {
-            "chainId": self._contract.chain_id,
-            "nonce": nonce,
-            "to": self._contract.address,
-            "data": item.data,
-        }
-        signed = signed_transaction(
-            self._signer, call, self._fees, price, is_bump=above is not None
-        )
+            raise
         self._fresh.append((item, signed))
         if self._held is not None:
             self._held[item.position] = nonce
         return signed
+
+    def _signed(self, call: dict[str, Any], *, above: int | None = None) -> SignedTransaction:
+        """Sign a call for the fee of the moment, or for one that replaces another."""
+        if self._fees is None:
+            self._fees = self._node.fees()
+        price = self._settings.fees.price(self._fees, above=above)
+        if price is None:
+            raise _Stop
+        call["chainId"] = self._contract.chain_id
+        return signed_transaction(self._signer, call, self._fees, price, is_bump=above is not None)
 
     def _bump(self, item: Item, numbers: _Numbers) -> Iterator[SignedTransaction]:
         """Raise the fee of the transaction that all others wait for, when it is stuck."""
@@ -281,8 +308,7 @@ class Relay:
         try:
             self._node.send(signed.raw)
         except NonceTooLowError:
-            # Somebody with the same key was faster; the tracker looks who it was.
-            raise _Stop from None
+            raise
         except UnderpricedError:
             # The fees have risen, or another transaction of this number waits there.
             self._outbox.note(item, Stage.QUEUED, _UNDERPRICED)
