@@ -24,7 +24,7 @@ COMMANDS = {
     "open": "Write the original of a sealed image, bit for bit.",
     "deid": "Write a de-identified copy and report what was done.",
     "classify": "Classify a sealed image or a file.",
-    "access": "Grants, roles, consent, break-glass and its review, transfer, pause.",
+    "access": "Grant and revoke access, roles and consent; break glass in an emergency.",
     "erase": "Destroy the file key and the salt of an image or a patient.",
     "ledger": "Status, proofs, checkpoints, witnesses, audit, networks, synchronisation.",
     "watermark": "Embed a watermark in a plain file, or extract one.",

@@ -39,12 +39,12 @@ def read_log_key(path: Path) -> VerifyingKey:
     ConfigurationError
         The file cannot be read or holds no such key.
     """
+    data = read_file(path, limit_bytes=MAX_KEY_BYTES, error_class=ConfigurationError)
     try:
-        data = read_file(path, limit_bytes=MAX_KEY_BYTES, error_class=ConfigurationError)
         return VerifyingKey.parse(data.decode().strip())
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: not readable; give the log.vkey of the log") from None
-    except LedgerError as error:
+    except InputError as error:
         raise ConfigurationError(f"{path}: {error}; give the log.vkey of the log") from None
 
 
