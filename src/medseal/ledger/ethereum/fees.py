@@ -27,7 +27,8 @@ class FeePolicy:
     Attributes
     ----------
     max_price_wei
-        Most that a unit of gas may cost; what is dearer waits. 100 gwei unless given.
+        Most that a unit of gas may cost; what is dearer waits. 100 gwei unless given; 0 for a
+        network without fees, where nodes may propose some all the same.
     bump_seconds
         A transaction that waits for longer is signed anew, under the same number, for a higher
         fee. Above 0.
@@ -53,8 +54,10 @@ class FeePolicy:
         if fees.base_fee_wei is None:
             price = fees.gas_price_wei
         else:
-            # Twice the base fee outlasts six full blocks, each an eighth dearer than the last.
+            # Twice the base fee outlasts six full blocks, each an eighth dearer than the last;
+            # less than that will do, and so will no tip.
             price = 2 * fees.base_fee_wei + fees.priority_fee_wei
+            price = max(fees.base_fee_wei, min(price, self.max_price_wei))
         if above is not None:
             price = max(price, above + above * _BUMP_PERCENT // 100 + 1)
         return price if price <= self.max_price_wei else None
