@@ -287,7 +287,7 @@ def test_a_message_is_one_bounded_line_without_raw_transactions() -> None:
     raw = "02f8" + "6c" * 200
     said = f"bad\n\x1b[31mthing 0x{raw} and {raw.upper()} " + "x " * 5000
     message = str(error_of(URL, "eth_sendRawTransaction", {"code": 1, "message": said}))
-    assert raw not in message.lower()
+    assert "6c" * 3 not in message.lower()
     assert "bad" in message
     assert message.isprintable()
     assert len(message) <= len(URL) + len(" refused eth_sendRawTransaction: ") + MAX_MESSAGE_CHARS

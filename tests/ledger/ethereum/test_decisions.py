@@ -142,7 +142,8 @@ def test_the_age_counts_from_the_question_not_from_the_answer(
             if len(server.requests) > count:
                 break
             kept_until = called
-    assert kept_until < began + 0.5
+    # From the answer on it would be 0.8 s.
+    assert kept_until < began + 0.7
 
 
 def test_a_limit_of_nothing_keeps_nothing(contract: Contract) -> None:

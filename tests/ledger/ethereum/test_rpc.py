@@ -223,6 +223,20 @@ def test_an_error_of_the_node_is_not_asked_for_again(anvil: NodeProcess) -> None
         assert len(server.requests) == 1
 
 
+def test_a_refused_login_is_not_tried_again() -> None:
+    tried: list[int] = []
+
+    def refuse(stream: Any) -> None:
+        tried.append(1)
+        stream.write(b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n")
+
+    with start_raw(refuse) as url:
+        node = Node(url, uniform=Pauses())
+        with pytest.raises(NodeError, match="refused the login"):
+            node.chain_id()
+    assert tried == [1]
+
+
 def test_an_answer_that_was_lost_sends_nothing_twice(anvil: NodeProcess) -> None:
     lost: list[int] = []
 
