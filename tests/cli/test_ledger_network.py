@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ import pytest
 from eth_account import Account
 
 from benchmarks.nodes import NodeProcess, node_accounts, start_anvil
+from medseal.ledger import (
+    Consent,
+    ConsentChange,
+    ConsentDomain,
+    new_patient_key,
+    now_ms,
+    patient_address,
+    sign_consent,
+)
 from medseal.pipeline.connect import JoinRequest, join
 from medseal.pipeline.network import NetworkSetting
 from medseal.pipeline.roles import change_role
@@ -184,6 +194,34 @@ def test_a_node_that_is_away_costs_decisions_only(
     assert a("open", second, "--as", "ann", "--output", "x.dcm").code == 0
 
 
+def test_emergency_and_consent_reach_the_contract(
+    hospitals: Hospitals, ct_file: Path, tmp_path: Path
+) -> None:
+    a, ours = hospitals.a, hospitals.sealed(hospitals.a, ct_file)
+    a("access", "role", "add", "ann", "emergency")
+    broken = a("access", "break-glass", "ann", ours, "--reason", "unconscious", "--json")
+    assert broken.json[0]["state"] == "final"
+    assert a("open", ours, "--as", "ann", "--output", "x.dcm").code == 0
+    [row] = a("access", "review", "--json").json
+    assert (row["name"], row["is_open"], len(row["uses"])) == ("ann", True, 1)
+    until = ("--until", f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}")
+    purpose = ("--purpose", "study-7")
+    role = ("--role", "researcher")
+    a("access", "grant", "rex", ours, "--action", "view", *purpose, *until, *role)
+    opened = ("open", ours, "--as", "rex", *purpose, "--output", "x.dcm")
+    assert a(*opened).code == 0
+    a("access", "role", "add", "owner", "consent-service")
+    key, [sealed] = new_patient_key(), a("ledger", "audit", ours, "--json").json[:1]
+    said = Consent(subject=sealed["subject"], change=ConsentChange.WITHDRAW, issued_ms=now_ms())
+    domain = ConsentDomain(chain_id=CHAIN_ID, contract=hospitals.contract)
+    (tmp_path / "consent").write_bytes(sign_consent(said, domain, key).to_bytes())
+    signer = ("--signer", patient_address(key))
+    [told] = a("access", "consent", "withdraw", ours, "consent", *signer, "--json").json
+    assert told["state"] == "final"
+    refused = a(*opened)
+    assert (refused.code, "(withdrawn)" in refused.err) == (1, True)
+
+
 def test_an_anchor_is_checked_online(hospitals: Hospitals, ct_file: Path) -> None:
     ours = hospitals.sealed(hospitals.a, ct_file)
     early = ("ledger", "prove", ours, "--output", "early", "--without-opening")
@@ -230,6 +268,10 @@ def test_what_the_contract_refuses_is_said_at_once_or_shown_later(
     assert status["refused"] >= 1
     index = int(Path(queued["receipt"]).stem.removeprefix("event-"))
     assert index in {each["index"] for each in status["refusals"]}
+    [told] = [
+        row for row in hospitals.b("ledger", "audit", ours, "--json").json if row["index"] == index
+    ]
+    assert (told["kind"], told["outcome"], told["reason"]) == ("grant", "refused", "not-registrar")
     assert f"refused entry {index}: " in hospitals.b("ledger", "status").out
 
 

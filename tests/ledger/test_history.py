@@ -166,3 +166,20 @@ def test_what_is_left_out_changes_nothing_that_is_told() -> None:
         few = [(index, event) for index, event in enumerate(log) if wanted(event.leaf())]
         assert len(few) < len(log) - 15
         assert list(history(few, **of)) == list(history(enumerate(log), **of))
+
+
+def test_what_a_contract_did_not_accept_gives_no_right() -> None:
+    log = [
+        genesis_event(OWNER, at_ms=AT),
+        role(ANN, Role.RADIOLOGIST),
+        given(ANN, Action.VIEW),
+        use(EventKind.OPEN, ANN),
+    ]
+    records = list(history(enumerate(log), refused={1: "not-owner", 2: "not-registrar", 3: "x"}))
+    assert [(record.outcome, record.reason) for record in records[1:]] == [
+        ("refused", "not-owner"),
+        ("refused", "not-registrar"),
+        # No change of rights: its anchor was refused, not the use.
+        ("allowed", ""),
+    ]
+    assert records[3].roles == ()

@@ -1,8 +1,9 @@
 """Who did what to an image, in which role and by which right, as the log itself tells it."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from medseal.ledger.events import Event, EventKind
 from medseal.ledger.grants import Action, Role
@@ -19,6 +20,17 @@ USES = {
 }
 
 
+# What a contract may refuse after it was recorded: an event of another kind changes no right.
+_MIRRORED = frozenset(
+    {
+        EventKind.ROLE,
+        EventKind.GRANT,
+        EventKind.REVOKE,
+        EventKind.BREAK_GLASS,
+        EventKind.CONSENT,
+        EventKind.PAUSE,
+    }
+)
 # In the leaf of an event that `_Rights` follows.
 _RIGHTS = rb'"kind":"(?:genesis|network|role|grant|revoke|break-glass)"'
 
@@ -36,7 +48,8 @@ class Record:
     roles
         Roles that the actor held then, as far as this log knows.
     outcome
-        ``allowed`` or ``refused`` for a use, ``recorded`` for what was none.
+        ``allowed`` or ``refused`` for a use, ``recorded`` for what was none; ``refused`` too for a
+        change of rights that a contract did not accept.
     reason
         Why a use was allowed: ``owner``, ``granted``, ``break-glass``, or ``network`` where a
         contract allowed it by a right of which this log has no entry. Why one was refused: the
@@ -166,6 +179,7 @@ def history(
     *,
     subjects: frozenset[str] | None = None,
     accounts: frozenset[str] | None = None,
+    refused: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[Record]:
     """Yield the entries that concern some images or accounts, each with its context.
 
@@ -178,14 +192,21 @@ def history(
         Commitments of images and releases.
     accounts
         Actors, and those to whom something was given. Without both, every entry is yielded.
+    refused
+        Reasons of a contract by index of the entries that it did not accept.
     """
     rights, everything = _Rights(), subjects is None and accounts is None
     for index, event in entries:
+        is_refused = index in refused and event.kind in _MIRRORED
         named = {event.subject, image_of(event), str(event.details.get("release", ""))}
         if (
             everything
             or (subjects is not None and not subjects.isdisjoint(named))
             or (accounts is not None and {event.actor, other_account(event)} & accounts)
         ):
-            yield rights.record(index, event)
-        rights.follow(index, event)
+            record = rights.record(index, event)
+            if is_refused:
+                record = replace(record, outcome="refused", reason=refused[index])
+            yield record
+        if not is_refused:
+            rights.follow(index, event)

@@ -9,6 +9,7 @@ from medseal.errors import ConfigurationError, StorageError, UnknownImageError
 from medseal.imaging.files import write_file
 from medseal.ledger import Receipt, verify
 from medseal.ledger.history import Record, concerning, history, image_of, other_account
+from medseal.pipeline.connection import refused_entries
 from medseal.pipeline.workspace import Workspace
 
 __all__ = ["TrailEntry", "audit_trail", "trail_row", "write_proofs"]
@@ -66,7 +67,8 @@ def audit_trail(
     words = (subjects or frozenset()) | (accounts or frozenset())
     wanted = concerning(words) if words else None
     entries = workspace.log.events(0, head.size, wanted=wanted)
-    for record in history(entries, subjects=subjects, accounts=accounts):
+    refused = refused_entries(workspace.ledger)
+    for record in history(entries, subjects=subjects, accounts=accounts, refused=refused):
         receipt = workspace.ledger.prove(record.index)
         verify(receipt, workspace.log.vkey)
         yield TrailEntry(

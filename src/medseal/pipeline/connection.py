@@ -33,6 +33,7 @@ __all__ = [
     "Connection",
     "GatewayKey",
     "push_entry",
+    "refused_entries",
     "waiting_restriction",
 ]
 
@@ -176,6 +177,14 @@ def push_entry(ledger: "EthereumLedger", index: int, *, timeout_seconds: float) 
         if found.state in (State.MINED, State.FINAL) or time.monotonic() >= deadline:
             return str(found.state)
         time.sleep(_POLL_SECONDS)
+
+
+def refused_entries(ledger: "EmbeddedLedger | EthereumLedger") -> dict[int, str]:
+    """Return the reason of the contract by index of the entries that it did not accept."""
+    if isinstance(ledger, EmbeddedLedger) or not ledger.state().refused:
+        return {}
+    states = (ledger.state_of(index) for index in range(ledger.size))
+    return {each.index: each.detail for each in states if each.state is State.REFUSED}
 
 
 def waiting_restriction(

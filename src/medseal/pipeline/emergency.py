@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from medseal.ledger import EventKind, now_ms
 from medseal.ledger.history import history
 from medseal.ledger.rules import BREAK_GLASS_WINDOW_MS
+from medseal.pipeline.connection import refused_entries
 from medseal.pipeline.workspace import Workspace
 
 __all__ = ["Emergency", "review"]
@@ -63,8 +64,11 @@ def review(workspace: Workspace, *, reason: str | None = None) -> list[Emergency
     images = {record.commitment: record.image_id for record in workspace.catalogue.images()}
     stated = None if reason is None else f"sha256:{workspace.keys.reason(reason)}"
     opened, uses, closed = [], dict[int, list[int]](), dict[tuple[str, str], int]()
-    for record in history(workspace.log.events()):
+    refused = refused_entries(workspace.ledger)
+    for record in history(workspace.log.events(), refused=refused):
         event = record.event
+        if record.index in refused:
+            continue
         if event.kind is EventKind.BREAK_GLASS:
             opened.append(record)
         elif event.kind is EventKind.REVOKE and event.details["action"] == "all":

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from medseal.errors import InputError, LedgerError, UnknownImageError, UnreachableError
 from medseal.imaging.files import read_file, write_file
-from medseal.ledger import EmbeddedLedger, Event, Receipt, State, SyncState, VerifyingKey, verify
+from medseal.ledger import EmbeddedLedger, Event, Receipt, SyncState, VerifyingKey, verify
+from medseal.pipeline.connection import refused_entries
 from medseal.pipeline.identify import load_record
 from medseal.pipeline.network import checked_url
 from medseal.pipeline.records import leaf_digest
@@ -68,15 +69,8 @@ def status(workspace: Workspace) -> dict[str, str | int]:
 
 def refusals(workspace: Workspace) -> list[dict[str, str | int]]:
     """Return the entries that the contract refused, with its reason; they change no right."""
-    ledger = workspace.ledger
-    if isinstance(ledger, EmbeddedLedger) or not ledger.state().refused:
-        return []
-    found = (ledger.state_of(index) for index in range(ledger.size))
-    return [
-        {"index": each.index, "reason": each.detail}
-        for each in found
-        if each.state is State.REFUSED
-    ]
+    found = refused_entries(workspace.ledger)
+    return [{"index": index, "reason": reason} for index, reason in found.items()]
 
 
 def prove(workspace: Workspace, entry: str, output: Path, *, with_opening: bool = True) -> Receipt:
