@@ -187,7 +187,8 @@ def measure_transactions(process: NodeProcess, count: int, singles: int) -> dict
     singles
         Transactions sent only when the one before is in a block, at random moments.
     """
-    node = Node(process.url)
+    # Patient, and never asked twice: a hundred transactions in one exchange take Ganache seconds.
+    node = Node(process.url, timeout_seconds=WAIT_SECONDS, attempts=1)
     sender = Sender(node, node_accounts()[0].key)
     contract, _ = sender.deploy()
     signed = [sender.sign(contract, anchor_call(secrets.token_bytes(32), 1)) for _ in range(count)]

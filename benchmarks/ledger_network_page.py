@@ -91,7 +91,8 @@ def _paper_lines(paper: Mapping[str, Any]) -> Iterator[str]:
         f"{stated['eth_an_image']:g} ETH, {stated['images_a_day']:,} images a day. Measured at "
         f"half-second blocks: one transaction is mined after {_milliseconds(one['sent_to_mined'])}"
         f" ms (50 / 95 / 99 %) and takes {one['gas']:,} gas, {one['eth_at_1_gwei']:.2g} ETH at "
-        f"1 gwei and {one['eth_at_97_gwei']:.2g} ETH at 97 gwei. On a network of one's own the "
+        f"1 gwei and {one['eth_at_97_gwei']:.2g} ETH at 97 gwei; it would cost what is stated at "
+        f"{one['gwei_at_which_it_costs_what_is_stated']:.0f} gwei. On a network of one's own the "
         "price is 0.\n"
     )
     yield from md.head(

@@ -51,7 +51,9 @@ def test_the_day_of_the_paper_is_computed_from_what_was_measured() -> None:
     assert one["eth_a_day_at_97_gwei"] == pytest.approx(582.0)
     assert many["transactions_a_day"] == 98
     assert many["gas_an_image"] == pytest.approx(58.8)
-    assert found["one_transaction_at_half_second_blocks"]["eth_at_1_gwei"] == pytest.approx(6e-5)
+    single = found["one_transaction_at_half_second_blocks"]
+    assert single["eth_at_1_gwei"] == pytest.approx(6e-5)
+    assert single["gwei_at_which_it_costs_what_is_stated"] == 166.7
 
 
 def test_every_kind_of_node_that_was_asked_for_is_measured() -> None:
