@@ -25,6 +25,7 @@ from medseal.ledger import (
     patient_address,
     sign_consent,
 )
+from medseal.ledger.consent import NO_NETWORK
 from medseal.pipeline.connect import JoinRequest, join
 from medseal.pipeline.network import NetworkSetting
 from medseal.pipeline.roles import change_role
@@ -220,6 +221,46 @@ def test_emergency_and_consent_reach_the_contract(
     assert told["state"] == "final"
     refused = a(*opened)
     assert (refused.code, "(withdrawn)" in refused.err) == (1, True)
+
+
+def test_withdrawals_from_before_joining_hold_and_are_carried_over(
+    medseal: Run, node: NodeProcess, ct_file: Path, tmp_path: Path
+) -> None:
+    medseal("init")
+    [sealed] = medseal("seal", ct_file, "--json").json
+    ours = sealed["image_id"]
+    medseal("access", "role", "add", "owner", "consent-service")
+    key, [first] = new_patient_key(), medseal("ledger", "audit", ours, "--json").json[:1]
+
+    def say(change: ConsentChange, domain: ConsentDomain) -> None:
+        said = Consent(subject=first["subject"], change=change, issued_ms=now_ms())
+        (tmp_path / "consent").write_bytes(sign_consent(said, domain, key).to_bytes())
+        signer = ("--signer", patient_address(key))
+        assert medseal("access", "consent", change, ours, "consent", *signer).code == 0
+
+    say(ConsentChange.WITHDRAW, NO_NETWORK)
+    deployed = medseal(
+        "ledger", "deploy", node.url, "--key-file", keystore(tmp_path / "key.json", 0), "--json"
+    )
+    [made] = deployed.json
+    assert (made["withdrawals"], "carry-withdrawals" in deployed.err) == (1, True)
+    until = ("--until", f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}")
+    research = ("--purpose", "study-7", "--role", "researcher", *until)
+    medseal("access", "grant", "rex", ours, "--action", "view", *research)
+    medseal("access", "grant", "ann", ours, "--action", "view")
+    opened = ("open", ours, "--as", "rex", "--purpose", "study-7", "--output", "x.dcm")
+    # The contract would allow it: it knows of no withdrawal.
+    assert "(withdrawn)" in medseal(*opened).err
+    assert medseal("open", ours, "--as", "ann", "--output", "x.dcm").code == 0
+    refused = medseal("access", "carry-withdrawals")
+    assert (refused.code, "consent" in refused.err) == (1, True)
+    medseal("access", "role", "add", "owner", "consent-service")
+    [carried] = medseal("access", "carry-withdrawals", "--json").json
+    assert carried == {"withdrawals": 1, "state": "final"}
+    assert medseal("access", "carry-withdrawals", "--json").json[0]["withdrawals"] == 0
+    assert "(withdrawn)" in medseal(*opened).err
+    say(ConsentChange.GIVE, ConsentDomain(chain_id=CHAIN_ID, contract=made["contract"]))
+    assert medseal(*opened).code == 0
 
 
 def test_an_anchor_is_checked_online(hospitals: Hospitals, ct_file: Path) -> None:

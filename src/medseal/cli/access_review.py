@@ -1,4 +1,4 @@
-"""`medseal access consent` and `review`: what patients have signed, and what emergencies opened."""
+"""`medseal access consent`, `carry-withdrawals`, `review`: patients' word, and emergencies."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ import click
 from medseal.cli.access_roles import on_network
 from medseal.cli.options import Common, argument_file, common, emit, option
 from medseal.ledger import ConsentChange
-from medseal.pipeline.consent import relay_consent
+from medseal.pipeline.consent import carry_withdrawals, relay_consent
 from medseal.pipeline.emergency import Emergency, review
 from medseal.pipeline.workspace import OWNER, Workspace
 
@@ -51,6 +51,21 @@ def consent_command(
     )
 
 
+@click.command(name="carry-withdrawals")
+@option("--as", "name", default=OWNER, show_default=True, help="Name of the consent service.")
+@common
+def carry_command(options: Common, name: str) -> None:
+    """Record in the contract the withdrawals of patients from before the workspace joined it."""
+    with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
+        count = carry_withdrawals(workspace, name=name)
+        state = workspace.push()
+    emit(
+        options,
+        {"withdrawals": count, "state": state},
+        f"{count} withdrawals are recorded{on_network(state)}",
+    )
+
+
 @click.command(name="review")
 @option("--reason", help="Compare these words with the reason that was stated.")
 @common
@@ -79,4 +94,4 @@ def _line(each: Emergency) -> str:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (consent_command, review_command)
+COMMANDS: tuple[click.Command, ...] = (consent_command, carry_command, review_command)

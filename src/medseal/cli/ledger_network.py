@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from medseal.cli.options import FILE, Common, common, emit, option
+from medseal.cli.options import FILE, Common, common, emit, option, say
 from medseal.errors import ConfigurationError
 from medseal.pipeline import ledger
 from medseal.pipeline.connect import Joined, JoinRequest, join, move
@@ -57,6 +57,7 @@ def _emit(options: Common, joined: Joined) -> None:
             "contract": joined.contract,
             "gateway": joined.address,
             "roles": list(joined.roles),
+            "withdrawals": joined.withdrawals,
         },
         f"contract {joined.contract} on chain {joined.chain_id}; gateway {joined.address}, "
         + (
@@ -64,6 +65,11 @@ def _emit(options: Common, joined: Joined) -> None:
             or f"no role yet: its owner runs 'medseal access role add {joined.address} registrar'"
         ),
     )
+    if joined.withdrawals:
+        say(
+            f"the contract does not know {joined.withdrawals} withdrawals of patients; research "
+            "with these images is refused here; run 'medseal access carry-withdrawals'"
+        )
 
 
 @click.command(name="deploy")

@@ -20,6 +20,7 @@ from medseal.ledger.grants import (
     Decision,
     Grant,
     Role,
+    consent_key,
     decide,
     parse_grant,
     roles_of,
@@ -139,6 +140,11 @@ class LedgerReader:
         """Contract that judges the rights of the log, ``chain id/address``; empty for none."""
         with self._reading() as log:
             return log.access(NETWORK_KEY) or ""
+
+    def consent(self, subject: str) -> str:
+        """Return ``given``, ``withdrawn`` or nothing: a patient's word, up to joining a network."""
+        with self._reading() as log:
+            return log.access(consent_key(subject)) or ""
 
     def checkpoint(self, size: int | None = None) -> Checkpoint:
         """Return the newest checkpoint, or the one of a size; `to_bytes` exports it.

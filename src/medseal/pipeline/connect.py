@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from medseal.errors import ConfigurationError, InputError, WorkspaceError
 from medseal.pipeline.connection import KEY_NAME
+from medseal.pipeline.consent import standing_withdrawals
 from medseal.pipeline.network import NetworkSetting, kept_url
 from medseal.pipeline.workspace import OWNER, Workspace
 
@@ -57,12 +58,15 @@ class Joined:
         Of the gateway, ``0x`` and 40 digits: what another institution gives roles to.
     roles
         What the gateway holds in the contract.
+    withdrawals
+        How many withdrawals of patients the contract does not know; `carry_withdrawals`.
     """
 
     chain_id: int
     contract: str
     address: str
     roles: tuple[str, ...]
+    withdrawals: int
 
 
 def join(path: Path, passphrase: str, request: JoinRequest) -> Joined:
@@ -195,4 +199,5 @@ def _told(workspace: Workspace) -> Joined:
         contract=setting.contract,
         address=f"0x{setting.account}",
         roles=tuple(str(role) for role in workspace.ledger.roles(workspace.owner)),
+        withdrawals=len(standing_withdrawals(workspace)),
     )

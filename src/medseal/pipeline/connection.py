@@ -18,6 +18,7 @@ from medseal.ledger import (
     RoleChange,
     State,
 )
+from medseal.ledger.grants import WITHDRAWN
 from medseal.ledger.rights import ALL_ACTIONS
 from medseal.pipeline.network import NetworkSetting, checked_url
 from medseal.protection.encryption import Keystore
@@ -193,7 +194,7 @@ def waiting_restriction(
     """Return why something must be refused that the contract allows for lack of our own news.
 
     A revocation, a withdrawal or a pause that this gateway has recorded holds here at once, not
-    only when it has reached the contract.
+    only when it has reached the contract; so does a withdrawal from before it joined.
 
     Returns
     -------
@@ -212,7 +213,24 @@ def waiting_restriction(
         # A withdrawal ends research, not the care of the patient.
         if reason and (reason != "withdrawn" or Role.RESEARCHER in ledger.roles(account)):
             return reason
+    if _is_withdrawn_here(ledger.log, subject) and Role.RESEARCHER in ledger.roles(account):
+        return "withdrawn"
     return ""
+
+
+def _is_withdrawn_here(log: EmbeddedLedger, subject: str) -> bool:
+    """Say whether a withdrawal from before the log joined is the patient's last word in it."""
+    if log.consent(subject) != WITHDRAWN:
+        return False
+    image, consent = f'"subject":"{subject}"'.encode(), b'"kind":"consent"'
+    has_joined = False
+    for _, event in log.events(
+        wanted=lambda leaf: b'"kind":"network"' in leaf or (image in leaf and consent in leaf)
+    ):
+        if has_joined and event.kind is EventKind.CONSENT:
+            return False
+        has_joined = has_joined or event.kind is EventKind.NETWORK
+    return True
 
 
 def _restriction(event: Event, account: str, subject: str, action: Action) -> str:

@@ -18,6 +18,8 @@ from medseal.ledger import (
     ConsentChange,
     ConsentDomain,
     ConsentRecord,
+    Event,
+    EventKind,
     accept_consent,
     consent_commitment,
     consent_event,
@@ -30,7 +32,7 @@ from medseal.pipeline.workspace import OWNER, Workspace
 from medseal.protection.encryption import SealedPackage, seal
 from medseal.protection.encryption import open as open_package
 
-__all__ = ["ConsentOutcome", "relay_consent"]
+__all__ = ["ConsentOutcome", "carry_withdrawals", "relay_consent", "standing_withdrawals"]
 
 _VERSION = 1
 # A thousand statements of the greatest length in base 64, sealed.
@@ -137,6 +139,62 @@ def relay_consent(
         receipt = workspace.keep_receipt(workspace.ledger.append(event))
         _keep(workspace, image_id, _Kept(record=after, statements=statements))
     return ConsentOutcome(image_id=image_id, change=change, commitment=commitment, receipt=receipt)
+
+
+def standing_withdrawals(workspace: Workspace) -> list[Event]:
+    """Return the withdrawals that the log holds from before it joined a network, and no later word.
+
+    A new contract knows none of them; docs/spec/consent.md. Those of erased images are over.
+    """
+    found: dict[str, Event] = {}
+    has_joined = False
+    for _, event in workspace.log.events(wanted=_tells_consent):
+        if event.kind is EventKind.NETWORK:
+            has_joined = True
+        elif has_joined or event.kind is EventKind.ERASE:
+            found.pop(event.subject, None)
+        else:
+            found[event.subject] = event
+    withdrawn = [
+        event for event in found.values() if event.details["change"] == ConsentChange.WITHDRAW
+    ]
+    return withdrawn if has_joined else []
+
+
+def carry_withdrawals(workspace: Workspace, *, name: str = OWNER) -> int:
+    """Record in the contract the withdrawals from before the workspace joined; return how many.
+
+    They were checked when they were relayed first, and need no new signature of the patient.
+
+    Parameters
+    ----------
+    workspace
+        Open.
+    name
+        Who relays, a consent service.
+
+    Raises
+    ------
+    AccessRefusedError
+        `name` is no consent service.
+    """
+    account = workspace.known_account(name)
+    with workspace.lock():
+        standing = standing_withdrawals(workspace)
+        for event in standing:
+            commitment = str(event.details["consent"])
+            again = consent_event(event.subject, ConsentChange.WITHDRAW, commitment, actor=account)
+            workspace.keep_receipt(workspace.ledger.append(again))
+    return len(standing)
+
+
+_CONSENT_WORDS = tuple(
+    f'"kind":"{kind}"'.encode() for kind in (EventKind.CONSENT, EventKind.NETWORK, EventKind.ERASE)
+)
+
+
+def _tells_consent(leaf: bytes) -> bool:
+    return any(word in leaf for word in _CONSENT_WORDS)
 
 
 def _domain(workspace: Workspace) -> ConsentDomain:
