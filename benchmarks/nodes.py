@@ -170,6 +170,8 @@ class NodeProcess:
     def pause(self) -> None:
         """Freeze the node: it accepts connections and answers nothing."""
         self.process.send_signal(signal.SIGSTOP)
+        # The signal takes a moment; until all threads stand the node may still answer.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a frozen node go on."""
