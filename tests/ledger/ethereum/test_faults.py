@@ -406,6 +406,45 @@ def test_two_gateways_with_one_key(
         assert granted(ledger) == 20
 
 
+def test_what_was_stored_with_the_lost_number_comes_first_or_not_at_all(
+    ledger: EthereumLedger, node: NodeProcess
+) -> None:
+    # A grant and its revocation are signed and stored; then another client takes the first number.
+    first = grant(ledger)
+    last = ledger.revoke(PERSON, SUBJECT, actor=ledger.signer.account).index
+    ledger._mirror.scan()
+    ledger._relay._stage()
+    sender = ledger.signer.address
+    node.rpc("eth_sendTransaction", {"from": sender, "to": sender})
+    ledger.wait("final", WAIT_SECONDS)
+    told = ledger.state_of(first)
+    assert (told.state, told.detail) == (State.REFUSED, "overtaken")
+    assert ledger.state_of(last).state is State.FINAL
+    assert granted(ledger) == 0
+    assert ledger.grants() == []
+
+
+def test_a_number_is_lost_only_when_its_block_is_final(
+    node: NodeProcess, accounts: Accounts, tmp_path: Path
+) -> None:
+    with deploy(node, accounts[0], tmp_path / "gateway", quick(confirmations=2)) as ledger:
+        node.rpc("evm_setAutomine", False)
+        index = grant(ledger)
+        ledger.sync()
+        steal(node, ledger, newest_hash(ledger, index))
+        node.rpc("evm_setAutomine", True)
+        node.rpc("anvil_mine", hex(1))
+        for _ in range(4):
+            ledger.sync()
+        told = ledger.state_of(index)
+        assert (told.state, told.detail) == (State.QUEUED, "nonce-taken")
+        node.rpc("anvil_mine", hex(2))
+        ledger.sync()
+        assert ledger.state_of(index).state is State.MINED
+        ledger.wait("final", WAIT_SECONDS, progress=lambda _: node.rpc("anvil_mine", hex(1)))
+        assert granted(ledger) == 1
+
+
 def test_a_number_that_nobody_holds_any_more_is_used_up(
     ledger: EthereumLedger, node: NodeProcess
 ) -> None:

@@ -39,11 +39,25 @@ class _Stop(Exception):  # noqa: N818 - ends a round early, it is no error
 
 
 class _Numbers:
-    """Numbers of transactions of one account, as the node and this round know them."""
+    """Numbers of transactions of one account, as the node and this round know them.
 
-    def __init__(self, node: Node, account: str) -> None:
+    Attributes
+    ----------
+    used
+        Those below stand in blocks.
+    lost
+        Those below stand in blocks that are not replaced any more: what was signed under them and
+        has no receipt is lost for good.
+    next
+        Those below are known to the node.
+    """
+
+    def __init__(self, node: Node, account: str, confirmations: int) -> None:
         address = account_to_address(account)
-        self.used = node.nonce(address, "latest")
+        self.used = self.lost = node.nonce(address, "latest")
+        if confirmations:
+            deep = max(0, node.block_number() - confirmations)
+            self.lost = min(self.used, node.nonce(address, deep))
         # What a node has accepted may be more than it has put into blocks, never less.
         self.next = max(self.used, node.nonce(address, "pending"))
 
@@ -176,7 +190,7 @@ class Relay:
         numbers = self._numbers_of(item.account)
         if item.nonce < numbers.used:
             # Taken by another transaction, or mined a moment ago: the tracker tells.
-            if item.stage is Stage.QUEUED:
+            if item.stage is Stage.QUEUED and item.nonce < numbers.lost:
                 yield from self._sign_again(item)
         elif item.nonce < numbers.next and item.stage is Stage.SUBMITTED:
             yield from self._bump(item, numbers)
@@ -184,7 +198,7 @@ class Relay:
             yield self._signed_already(item, item.nonce)
         elif self._node.transaction(self._outbox.signed(item)[0].hash) is None:
             # A gap that nobody fills: the chain begins anew and has other numbers.
-            yield from self._sign_again(item, is_gap=True)
+            yield from self._sign_again(item)
         elif item.account == self._signer.account:
             self._fill_gap(item.nonce)
 
@@ -198,7 +212,8 @@ class Relay:
 
     def _numbers_of(self, account: str) -> _Numbers:
         if account not in self._numbers:
-            self._numbers[account] = _Numbers(self._node, account)
+            confirmations = self._settings.confirmations
+            self._numbers[account] = _Numbers(self._node, account, confirmations)
         return self._numbers[account]
 
     # --- Signing ------------------------------------------------------------------------------
@@ -207,19 +222,34 @@ class Relay:
         if self._is_wanted(item):
             yield self._sign(item, self._free_nonce())
 
-    def _sign_again(self, item: Item, *, is_gap: bool = False) -> Iterator[SignedTransaction]:
-        """Sign an item whose number is lost, unless a later one of its scope was faster."""
+    def _sign_again(self, item: Item) -> Iterator[SignedTransaction]:
+        """Sign an item whose number is lost, unless a later one of its scope comes before it."""
         if self._tracker.settle_if_mined(item):
             return
-        later = self._outbox.later(item)
-        if not is_gap and any(one.stage is Stage.SUBMITTED for one in later):
-            # It may be mined or not; sent after it, this item would undo it.
-            raise _Stop
-        if any(one.stage in (Stage.MINED, Stage.FINAL) for one in later):
+        nonce = self._free_nonce()
+        later = [one for one in self._outbox.later(item) if one.stage is not Stage.SKIPPED]
+        if any(self._comes_before(one, nonce) for one in later):
+            # Sent after it, this item would undo it. It keeps its number; this item waits.
+            return
+        if any(one.stage in (Stage.MINED, Stage.FINAL) for one in self._outbox.later(item)):
             is_anchor = item.kind is ItemKind.ANCHOR
             self._outbox.note(item, Stage.SKIPPED if is_anchor else Stage.REFUSED, "overtaken")
             return
         yield from self._sign_first(item)
+
+    def _comes_before(self, later: Item, nonce: int) -> bool:
+        """Say whether a later item may still be carried out under a number below this one."""
+        if later.nonce is None or later.account is None or later.stage > Stage.SUBMITTED:
+            return False
+        if later.stage is Stage.REFUSED:
+            return False
+        if later.account != self._signer.account:
+            return True
+        if later.nonce < self._numbers_of(later.account).used and later.stage is Stage.QUEUED:
+            # Its number is lost too, unless it was mined a moment ago.
+            self._tracker.settle_if_mined(later)
+            return False
+        return later.nonce < nonce
 
     def _is_wanted(self, item: Item) -> bool:
         """Ask the contract about anchors and erasures first; write down what it would refuse."""
