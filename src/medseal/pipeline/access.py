@@ -13,7 +13,6 @@ from medseal.ledger import (
     MAX_RESEARCH_GRANT_MS,
     Action,
     Decision,
-    EmbeddedLedger,
     EventKind,
     Grant,
     Role,
@@ -22,7 +21,7 @@ from medseal.ledger import (
     now_ms,
     role_event,
 )
-from medseal.pipeline.connection import waiting_restriction
+from medseal.pipeline.connection import was_withdrawn
 from medseal.pipeline.workspace import Workspace
 from medseal.vault import ImageRecord, ReleaseRecord
 
@@ -165,8 +164,7 @@ def decide(
     """Return what the access rules say now, without logging it.
 
     On a network the contract judges everybody but the workspace itself: its gateway holds the keys
-    of its own images, so asking for its leave would be for show. What was erased stays refused,
-    and what this gateway itself has taken back is refused before the contract knows.
+    of its own images, so asking for its leave would be for show. What was erased stays refused.
     """
     if workspace.network is not None and account == workspace.owner:
         known = workspace.log.may(account, record.commitment, Action(action))
@@ -175,9 +173,9 @@ def decide(
     decision = workspace.ledger.may(
         account, record.commitment, Action(action), purpose=purpose_word(purpose)
     )
-    if decision.allowed and not isinstance(workspace.ledger, EmbeddedLedger):
-        reason = waiting_restriction(workspace.ledger, account, record.commitment, Action(action))
-        return Decision(allowed=False, reason=reason) if reason else decision
+    is_granted = decision.reason == "granted"
+    if is_granted and was_withdrawn(workspace.ledger, account, record.commitment):
+        return Decision(allowed=False, reason="withdrawn")
     return decision
 
 

@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from medseal.errors import AccessRefusedError, KeystoreError, UnreachableError
 from medseal.ledger import (
-    Action,
-    ConsentChange,
     EmbeddedLedger,
-    Event,
     EventKind,
-    PauseChange,
     Role,
-    RoleChange,
     State,
 )
 from medseal.ledger.grants import WITHDRAWN
-from medseal.ledger.rights import ALL_ACTIONS
 from medseal.pipeline.network import NetworkSetting, checked_url
 from medseal.protection.encryption import Keystore
 
@@ -35,7 +29,7 @@ __all__ = [
     "GatewayKey",
     "push_entry",
     "refused_entries",
-    "waiting_restriction",
+    "was_withdrawn",
 ]
 
 # Of the gateway's key in the keystore of the workspace.
@@ -188,34 +182,20 @@ def refused_entries(ledger: "EmbeddedLedger | EthereumLedger") -> dict[int, str]
     return {each.index: each.detail for each in states if each.state is State.REFUSED}
 
 
-def waiting_restriction(
-    ledger: "EthereumLedger", account: str, subject: str, action: Action
-) -> str:
-    """Return why something must be refused that the contract allows for lack of our own news.
+def was_withdrawn(ledger: "EmbeddedLedger | EthereumLedger", account: str, subject: str) -> bool:
+    """Say whether research by an account must be refused though the contract allows it.
 
-    A revocation, a withdrawal or a pause that this gateway has recorded holds here at once, not
-    only when it has reached the contract; so does a withdrawal from before it joined.
+    The contract knows no withdrawal from before the log joined it. One that is the patient's last
+    word in the log holds here, until it was carried over or the patient says otherwise.
 
-    Returns
-    -------
-    str
-        ``revoked``, ``withdrawn``, ``paused``, or empty where nothing restricting waits.
+    Raises
+    ------
+    UnreachableError
+        The node does not say whether the account is a researcher.
     """
-    counts = ledger.state()
-    left, index = counts.queued + counts.submitted, ledger.size
-    while left and index:
-        index -= 1
-        if ledger.state_of(index).state not in (State.QUEUED, State.SUBMITTED):
-            continue
-        left -= 1
-        [(_, event)] = ledger.events(index, index + 1)
-        reason = _restriction(event, account, subject, action)
-        # A withdrawal ends research, not the care of the patient.
-        if reason and (reason != "withdrawn" or Role.RESEARCHER in ledger.roles(account)):
-            return reason
-    if _is_withdrawn_here(ledger.log, subject) and Role.RESEARCHER in ledger.roles(account):
-        return "withdrawn"
-    return ""
+    if isinstance(ledger, EmbeddedLedger):
+        return False
+    return _is_withdrawn_here(ledger.log, subject) and Role.RESEARCHER in ledger.roles(account)
 
 
 def _is_withdrawn_here(log: EmbeddedLedger, subject: str) -> bool:
@@ -231,18 +211,3 @@ def _is_withdrawn_here(log: EmbeddedLedger, subject: str) -> bool:
             return False
         has_joined = has_joined or event.kind is EventKind.NETWORK
     return True
-
-
-def _restriction(event: Event, account: str, subject: str, action: Action) -> str:
-    """Return what an event takes from an account, in the word of the rules; empty for nothing."""
-    change, whose = event.details.get("change"), event.details.get("account")
-    if event.kind is EventKind.PAUSE and change == PauseChange.PAUSE:
-        return "paused"
-    if event.kind is EventKind.ROLE and (change, whose) == (RoleChange.REMOVE, account):
-        return "revoked"
-    if event.subject != subject:
-        return ""
-    if event.kind is EventKind.CONSENT and change == ConsentChange.WITHDRAW:
-        return "withdrawn"
-    is_ours = whose == account and event.details.get("action") in (ALL_ACTIONS, action)
-    return "revoked" if event.kind is EventKind.REVOKE and is_ours else ""
