@@ -47,6 +47,9 @@ ROUNDS = 200
 QUICK_ROUNDS = 20
 # Then a new node, contract and workspace, so that the checks of a round stay short.
 ROUNDS_A_NETWORK = 10
+_WORD = 32
+_WORDS_OF_AN_ANCHOR = 3
+_WORDS_OF_A_RIGHT = 1
 
 
 def run_and_kill(network: Network, fault: Fault, chance: Chance) -> tuple[dict[int, Digest], bool]:
@@ -180,20 +183,18 @@ def rights_that_differ(ledger: EthereumLedger) -> int:
 
 def doubled(ledger: EthereumLedger) -> dict[str, int]:
     """Return how many roots were anchored and how many changes of rights carried out twice."""
-    logs = ledger.node.logs(ledger.contract.address, ())
-    # Every grant and revocation of these rounds has an account of its own.
-    seen = Counter(log.topics[:3] if len(log.data) == _WORD else log.topics[:2] for log in logs)
-    anchors = Counter(log.topics[1] for log in logs if len(log.data) == 3 * _WORD)
+    # Anvil shows logs of blocks that were replaced; one transaction counts once.
+    logs = {
+        (log.topics, log.transaction, len(log.data) // _WORD)
+        for log in ledger.node.logs(ledger.contract.address, ())
+    }
+    anchors = Counter(topics[1] for topics, _, words in logs if words == _WORDS_OF_AN_ANCHOR)
+    # Every grant and every revocation of these rounds has an account of its own.
+    rights = Counter(topics for topics, _, words in logs if words == _WORDS_OF_A_RIGHT)
     return {
         "roots_anchored_twice": sum(count - 1 for count in anchors.values()),
-        "changes_carried_out_twice": sum(
-            count - 1 for topics, count in seen.items() if len(topics) == _TOPICS_OF_A_RIGHT
-        ),
+        "changes_carried_out_twice": sum(count - 1 for count in rights.values()),
     }
-
-
-_WORD = 32
-_TOPICS_OF_A_RIGHT = 3
 
 
 def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:

@@ -395,8 +395,8 @@ def test_two_gateways_with_one_key(
         both = (ledger, clone)
         for number, one in enumerate(both):
             one.start()
-            for _ in range(10):
-                grant(one, account=f"{number + 1:032x}")
+            for turn in range(10):
+                grant(one, account=f"{100 * number + turn + 1:032x}")
                 one.append_many(seals(3))
         for one in both:
             one.wait("final", WAIT_SECONDS)

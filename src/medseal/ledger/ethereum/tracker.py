@@ -195,19 +195,11 @@ class Tracker:
     def adopt(self, item: Item) -> bool:
         """Settle an anchor whose root stands in the contract, whoever brought it; say if so."""
         log = self._contract.anchor_log(item.root)
-        if log is None:
+        # The log may be of a block that was replaced since; the receipt is of the one that is.
+        receipt = None if log is None else self._node.receipt(log.transaction)
+        if receipt is None or not self._has_effect(item, receipt):
             return False
-        self._outbox.settle(
-            [
-                Settled(
-                    position=item.position,
-                    stage=self.stage_at(log.block_number),
-                    hash=log.transaction,
-                    block_number=log.block_number,
-                    block_hash=log.block_hash,
-                )
-            ]
-        )
+        self._outbox.settle([self._settled(item, receipt)])
         return True
 
     def _miss(self, item: Item) -> None:
