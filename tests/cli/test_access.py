@@ -1,5 +1,6 @@
 """Roles, transfer, pause, consent and the review of emergencies, through the command line."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from medseal.ledger import Consent, ConsentChange, now_ms, sign_consent
 from medseal.ledger.consent import NO_NETWORK, new_patient_key, patient_address
 
 Run = Callable[..., Any]
+ROOT = Path(__file__).parents[2]
 
 
 def subject_of(medseal: Run, image_id: str) -> str:
@@ -99,6 +101,21 @@ def test_consent_is_checked_and_relayed(medseal: Run, image_id: str, tmp_path: P
     wrong = medseal("access", "consent", "withdraw", image_id, given)
     assert (wrong.code, "says 'give'" in wrong.err) == (1, True)
     assert medseal("access", "consent", "give", image_id, given).code == 0
+
+
+def test_the_page_on_consent_does_what_it_says(medseal: Run, image_id: str, tmp_path: Path) -> None:
+    """Its Python runs as it stands, in the order of the page, and its file is relayed."""
+    page = (ROOT / "docs" / "how-to" / "record-consent.md").read_text()
+    names: dict[str, Any] = {"subject": subject_of(medseal, image_id)}
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "record-consent.md", "exec"), names)  # noqa: S102 - our own page
+    assert (tmp_path / "withdrawal.consent").is_file()
+    medseal("access", "role", "add", "relay", "consent-service")
+    signer = ("--as", "relay", "--signer", names["address"])
+    relayed = medseal("access", "consent", "withdraw", image_id, "withdrawal.consent", *signer)
+    assert (relayed.code, "withdrawn" in relayed.out) == (0, True)
 
 
 def test_emergencies_are_reviewed(medseal: Run, image_id: str) -> None:
