@@ -10,9 +10,18 @@ from typing import Any
 import pytest
 
 from medseal.errors import AccessRefusedError
-from medseal.ledger import EventKind, Receipt, verify
+from medseal.ledger import (
+    EmbeddedLedger,
+    Event,
+    EventKind,
+    Receipt,
+    SigningKey,
+    genesis_event,
+    verify,
+)
+from medseal.ledger.history import history
 from medseal.pipeline.access import GrantRequest, break_glass, grant
-from medseal.pipeline.audit_trail import audit_trail
+from medseal.pipeline.audit_trail import TrailEntry, audit_trail
 from medseal.pipeline.fhir import _KINDS, audit_bundle
 from medseal.pipeline.open import open_image
 from medseal.pipeline.release import ReleaseRequest, release
@@ -157,10 +166,61 @@ def test_the_bundle_has_the_structure_of_fhir_r4(bundle: dict[str, Any]) -> None
         assert sum(agent["requestor"] for agent in resource["agent"]) == 1
 
 
-def test_the_bundle_is_accepted_by_a_library_of_fhir(bundle: dict[str, Any]) -> None:
+@pytest.fixture
+def every_kind(tmp_path: Path) -> dict[str, Any]:
+    """A bundle with one event of each kind, by accounts without names."""
+    key = SigningKey.generate("medseal.example/log")
+    owner, ann, image = "1" * 32, "a" * 32, f"sha256:{'2' * 64}"
+    digest = f"sha256:{'3' * 64}"
+    said: dict[EventKind, dict[str, str | int]] = {
+        EventKind.REFUSE: {"action": "view", "reason": "expired"},
+        EventKind.ROLE: {"account": ann, "role": "emergency", "change": "add"},
+        EventKind.GRANT: {"account": ann, "action": "view", "expires_ms": 5},
+        EventKind.REVOKE: {"account": ann, "action": "all"},
+        EventKind.BREAK_GLASS: {"reason": digest},
+        EventKind.CONSENT: {"change": "withdraw", "consent": digest},
+        EventKind.PAUSE: {"change": "pause"},
+        EventKind.NETWORK: {"chain_id": 5, "contract": f"0x{'4' * 40}", "account": "5" * 40},
+    }
+    last = (EventKind.PAUSE, EventKind.NETWORK, EventKind.ERASE)
+    kinds = [*said, *(kind for kind in EventKind if kind not in said)]
+    with EmbeddedLedger(tmp_path / "log", signing_key=key, create=True) as log:
+        log.append(genesis_event(owner))
+        role = {"account": owner, "role": "consent-service", "change": "add"}
+        log.append(Event.new(EventKind.ROLE, actor=owner, details=role))
+        for kind in (*(kind for kind in kinds if kind not in last), *last):
+            if kind is EventKind.KEY_ROTATION:
+                log.rotate_key(SigningKey.generate(key.name), actor=owner)
+            elif kind is not EventKind.GENESIS:
+                plain = kind in (EventKind.ROLE, EventKind.PAUSE, EventKind.NETWORK)
+                actor = {EventKind.BREAK_GLASS: ann, EventKind.ERASE: "5" * 40}.get(kind, owner)
+                subject = "" if plain else image
+                log.append(Event.new(kind, actor=actor, subject=subject, details=said.get(kind)))
+        entries = [
+            TrailEntry(
+                record=record,
+                receipt=log.prove(record.index),
+                image_id=None,
+                name=None,
+                other_name=None,
+            )
+            for record in history(log.events())
+        ]
+        return audit_bundle(entries, log.vkey)
+
+
+def test_every_kind_of_event_has_the_structure(every_kind: dict[str, Any]) -> None:
+    check(every_kind, BUNDLE)
+    assert events(every_kind).keys() == set(EventKind)
+
+
+@pytest.mark.parametrize("name", ["bundle", "every_kind"])
+def test_the_bundle_is_accepted_by_a_library_of_fhir(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     module = pytest.importorskip("fhir.resources.R4B.bundle")
-    read = module.Bundle.model_validate(bundle)
-    assert len(read.entry) == len(bundle["entry"])
+    made = request.getfixturevalue(name)
+    assert len(module.Bundle.model_validate(made).entry) == len(made["entry"])
 
 
 def test_each_event_says_what_happened(bundle: dict[str, Any]) -> None:
