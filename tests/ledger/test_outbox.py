@@ -159,6 +159,9 @@ def test_the_smallest_final_anchor_serves_an_entry(outbox: Outbox) -> None:
     assert found is not None
     assert found.place == 20
     assert outbox.anchor_of(30) is None
+    newest = outbox.newest_anchor()
+    assert newest is not None
+    assert newest.place == 30
     at = outbox.anchor_at(10)
     assert at is not None
     assert at.stage is Stage.MINED

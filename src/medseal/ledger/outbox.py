@@ -259,9 +259,10 @@ class Outbox(OutboxFile):
             rows = self._rows(
                 "SELECT least, CASE WHEN place < ? THEN 4 WHEN place < ? THEN 3"
                 " WHEN place < ? THEN 2 ELSE 1 END, count(*) FROM"
-                " (SELECT place, min(stage) AS least FROM item WHERE kind = ? AND stage < ?"
-                " GROUP BY place) GROUP BY 1, 2",
-                (final, mined, submitted, ItemKind.CALL, Stage.SKIPPED),
+                " (SELECT place, min(stage) AS least FROM item WHERE kind = ?"
+                # What is final by itself and by its anchor, and that is almost all, counts once.
+                " AND (stage < ? OR stage = ? AND place >= ?) GROUP BY place) GROUP BY 1, 2",
+                (final, mined, submitted, ItemKind.CALL, Stage.FINAL, Stage.FINAL, final),
             )
         found = {stage: 0 for stage in Stage}
         before = 0
@@ -280,6 +281,12 @@ class Outbox(OutboxFile):
             final=found[Stage.FINAL],
             refused=found[Stage.REFUSED],
         )
+
+    def newest_anchor(self) -> Item | None:
+        """Return the anchor of the newest checkpoint of which one is final."""
+        where = "kind = ? AND stage = ? ORDER BY place DESC LIMIT 1"
+        found = self._items(where, (ItemKind.ANCHOR, Stage.FINAL))
+        return found[0] if found else None
 
     def anchor_of(self, index: int) -> Item | None:
         """Return the best anchor that covers an entry: of the final ones the smallest."""

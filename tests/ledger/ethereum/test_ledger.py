@@ -246,6 +246,28 @@ def test_an_anchor_of_another_log_is_never_given_out(ledger: EthereumLedger) -> 
         ledger.prove(receipt.index)
 
 
+def test_after_a_rotation_of_the_key_receipts_verify_with_the_new_one(
+    ledger: EthereumLedger,
+) -> None:
+    receipt = ledger.append(seals(1)[0])
+    ledger.wait("final", WAIT_SECONDS)
+    old = ledger.vkey
+    new_key = SigningKey.generate(ledger.origin)
+    ledger.log.rotate_key(new_key, actor=ledger.signer.account)
+    # The head of the rotation is signed by both; it has no anchor yet.
+    proved = ledger.prove(receipt.index)
+    assert proved.anchor is None
+    verify(proved, new_key.vkey)
+    ledger.wait("final", WAIT_SECONDS)
+    proved = ledger.prove(receipt.index)
+    assert proved.anchor is not None
+    verify(proved, new_key.vkey)
+    # Who trusts the old key alone asks for the old head.
+    early = ledger.prove(receipt.index, size=receipt.size)
+    assert early.anchor is not None
+    verify(early, old)
+
+
 def test_batches_close_when_full_or_old(
     anvil: NodeProcess, accounts: Accounts, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from medseal.digest import Digest
-from medseal.errors import ConsistencyError, InputError
+from medseal.errors import CheckpointError, ConsistencyError, InputError
 from medseal.ledger.audit import AuditReport
 from medseal.ledger.checkpoint import Checkpoint
 from medseal.ledger.embedded import EmbeddedLedger
@@ -60,21 +60,31 @@ class AnchoredLog:
         checkpoint without an anchor; see `Ledger.prove`.
         """
         plain = self.log.prove(entry, size=size)
-        if size is None:
-            found = self._outbox.anchor_of(plain.index)
-        else:
+        if size is not None:
             found = self._outbox.anchor_at(size)
-        anchor = None if found is None else self._anchor(found)
-        if found is None or anchor is None:
+            return plain if found is None else self._anchored(plain, found)
+        found = self._outbox.anchor_of(plain.index)
+        if found is not None and not self._is_of_present_key(found):
+            # After a rotation of the key of the log an old head no longer verifies with it.
+            found = self._outbox.newest_anchor()
+        if found is None or not self._is_of_present_key(found) or self._anchor(found) is None:
             return plain
-        if size is None:
-            plain = self.log.prove(plain.index, size=found.place)
-        if plain.checkpoint.root != found.root:
+        return self._anchored(self.log.prove(plain.index, size=found.place), found)
+
+    def _is_of_present_key(self, item: Item) -> bool:
+        try:
+            self.log.checkpoint(item.place).verify(self.log.vkey)
+        except CheckpointError:
+            return False
+        return True
+
+    def _anchored(self, plain: Receipt, item: Item) -> Receipt:
+        if plain.checkpoint.root != item.root:
             raise ConsistencyError(
-                f"{self.log.path}: the log was rewritten since its {found.place} entries were"
+                f"{self.log.path}: the log was rewritten since its {item.place} entries were"
                 " anchored"
             )
-        return replace(plain, anchor=anchor)
+        return replace(plain, anchor=self._anchor(item))
 
     def _anchor(self, item: Item) -> Anchor | None:
         if item.stage not in (Stage.MINED, Stage.FINAL):
