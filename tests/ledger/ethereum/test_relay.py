@@ -90,6 +90,27 @@ def test_at_most_a_window_is_in_flight(
         assert granted(ledger) == 10
 
 
+def test_what_was_final_is_sent_before_what_waits_behind_it(
+    node: NodeProcess, accounts: Accounts, tmp_path: Path
+) -> None:
+    settings = quick(max_in_flight=2, confirmations=3)
+    with deploy(node, accounts[0], tmp_path / "gateway", settings) as ledger:
+        grants(ledger, 12)
+        for _ in range(8):
+            ledger.sync()
+        # Blocks of one transaction each: the newest three may still be replaced.
+        assert (ledger.state().mined, ledger._outbox.counts(14).final) == (3, 9)
+        node.rpc("evm_setAutomine", False)
+        node.rpc("anvil_reorg", 10, [])
+        node.rpc("anvil_dropAllTransactions")
+        ledger.sync()
+        node.rpc("evm_setAutomine", True)
+        node.rpc("anvil_mine", hex(1))
+        ledger.wait("final", WAIT_SECONDS, progress=lambda _: node.rpc("anvil_mine", hex(1)))
+        assert len(ledger.grants()) == 12
+        check_truth(ledger)
+
+
 def test_what_a_node_forgot_is_sent_again_with_the_same_bytes(
     ledger: EthereumLedger, node: NodeProcess
 ) -> None:

@@ -166,17 +166,18 @@ class Relay:
         self._numbers, self._fees, self._held = {}, None, None
         self._fresh, self._fillers = [], []
         staged: list[tuple[Item, SignedTransaction]] = []
-        flying, most = len(self._outbox.items(Stage.SUBMITTED)), self._settings.max_in_flight
+        flying, most = 0, self._settings.max_in_flight
         try:
+            # The oldest first, whatever their stage: the later ones wait for their numbers.
             for item in self._outbox.items(Stage.QUEUED, Stage.SUBMITTED, limit=4 * most):
-                if item.stage is Stage.QUEUED:
-                    if flying >= most:
-                        break
-                    flying += 1
-                for signed in self._next_step(item):
+                if flying >= most:
+                    break
+                steps = list(self._next_step(item))
+                for signed in steps:
                     numbers = self._numbers_of(signed.account)
                     numbers.next = max(numbers.next, signed.nonce + 1)
                     staged.append((item, signed))
+                flying += bool(steps) or item.stage is Stage.SUBMITTED
         except _Stop:
             pass
         self._outbox.store_signed(self._fresh)
