@@ -82,9 +82,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     with start_anvil(state=folder / "chain.json") as node:
         for name in "ab":
             Workspace.create(folder / name, PASSPHRASE).close()
-        request = JoinRequest(url=node.url, key_file=keys[0])
+        # This node makes blocks of transactions alone, so its head may be of any age.
+        request = JoinRequest(url=node.url, key_file=keys[0], max_head_age_seconds=None)
         contract = join(folder / "a", PASSPHRASE, request).contract
-        request = JoinRequest(url=node.url, key_file=keys[1], contract=contract)
+        request = replace(request, key_file=keys[1], contract=contract)
         gateway_b = join(folder / "b", PASSPHRASE, request).address
         with Workspace.open(folder / "a", PASSPHRASE) as workspace:
             change_role(workspace, gateway_b, "registrar", add=True)
@@ -239,8 +240,9 @@ def test_withdrawals_from_before_joining_hold_and_are_carried_over(
         assert medseal("access", "consent", change, ours, "consent", *signer).code == 0
 
     say(ConsentChange.WITHDRAW, NO_NETWORK)
+    key_file = keystore(tmp_path / "key.json", 0)
     deployed = medseal(
-        "ledger", "deploy", node.url, "--key-file", keystore(tmp_path / "key.json", 0), "--json"
+        "ledger", "deploy", node.url, "--key-file", key_file, "--max-head-age", "0", "--json"
     )
     [made] = deployed.json
     assert (made["withdrawals"], "carry-withdrawals" in deployed.err) == (1, True)

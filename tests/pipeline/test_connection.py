@@ -37,7 +37,9 @@ def workspace(tmp_path: Path, node: NodeProcess) -> Iterator[Workspace]:
     Workspace.create(path, PASSPHRASE).close()
     stored = Account.encrypt(node_accounts()[0].key, PASSPHRASE, "scrypt", iterations=2)
     (tmp_path / "key.json").write_text(json.dumps(stored))
-    join(path, PASSPHRASE, JoinRequest(url=node.url, key_file=tmp_path / "key.json"))
+    # This node makes blocks of transactions alone, so its head may be of any age.
+    request = JoinRequest(url=node.url, key_file=tmp_path / "key.json", max_head_age_seconds=None)
+    join(path, PASSPHRASE, request)
     with Workspace.open(path, PASSPHRASE) as opened:
         yield opened
 
