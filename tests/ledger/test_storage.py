@@ -3,7 +3,7 @@ import pytest
 from medseal.errors import DamagedLedgerError
 from medseal.ledger import EmbeddedLedger, Event, EventKind
 from medseal.ledger.merkle import leaf_hash
-from medseal.ledger.storage import LogFile, leaf_prefix
+from medseal.ledger.storage import LogFile, leaf_prefix, leaf_prefixes
 
 
 @pytest.fixture
@@ -29,6 +29,13 @@ def test_many_leaves_are_found_as_one_by_one(
     assert log.find_many(asked) == expected
     assert list(expected.values()) == list(range(1, count + 1))
     log.close()
+
+
+def test_prefixes_of_many_are_those_of_each() -> None:
+    hashes = [leaf_hash(b"%d" % number) for number in range(50)]
+    hashes += [bytes(32), b"\xff" * 32, b"\x80" + bytes(31)]
+    assert leaf_prefixes(hashes) == [leaf_prefix(value) for value in hashes]
+    assert leaf_prefixes([]) == []
 
 
 def test_a_leaf_that_shares_only_the_prefix_is_not_found(

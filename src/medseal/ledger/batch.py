@@ -1,6 +1,6 @@
 """One transaction of the embedded ledger: many requests, one signature, one fsync."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from medseal.errors import AccessRefusedError, InputError
@@ -102,7 +102,8 @@ class Batch:
         positions = []
         end = self.before.size + len(self.leaves)
         for event, leaf, value in zip(request.events, request.leaves, request.hashes, strict=True):
-            place = self._known(value, staged, stored)
+            # Where an equal leaf stands or will stand.
+            place = staged.get(value, self.places.get(value, stored.get(value)))
             if place is None:
                 try:
                     overlay.changes.update(changes(overlay.read, event))
@@ -117,13 +118,6 @@ class Batch:
         self.places |= staged
         self.leaves += fresh
         self.hashes += staged
-
-    def _known(self, value: bytes, *known: Mapping[bytes, int]) -> int | None:
-        """Return where an equal leaf stands or will stand."""
-        for places in (*known, self.places):
-            if value in places:
-                return places[value]
-        return None
 
     def store(self) -> Growth:
         """Write entries, hashes and rights; return how the tree grows."""

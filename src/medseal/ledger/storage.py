@@ -2,10 +2,11 @@
 
 import os
 import sqlite3
+import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
 from medseal.errors import (
@@ -19,10 +20,10 @@ from medseal.errors import (
     StorageFullError,
 )
 from medseal.ledger.checkpoint import Checkpoint
-from medseal.ledger.merkle import leaf_hash, node_position
+from medseal.ledger.merkle import HASH_BYTES, leaf_hash, node_position
 from medseal.ledger.note import VerifyingKey
 
-__all__ = ["LogFile", "create_log", "leaf_prefix", "translated_errors"]
+__all__ = ["LogFile", "create_log", "leaf_prefix", "leaf_prefixes", "translated_errors"]
 
 # "MSEL"; tells a log from any other SQLite file.
 _APPLICATION_ID = 0x4D53454C
@@ -51,6 +52,9 @@ _LOOK_UP = (
     + ", (?)" * (_LOOKUPS - 1)
     + ") CROSS JOIN leaf_prefix ON prefix = column1"
 )
+
+# The first 8 bytes of each leaf hash.
+_PREFIX = struct.Struct(f">q{HASH_BYTES - 8}x")
 
 # Extended result codes of reads: the medium gave other bytes, not too few.
 _READ_FAILURES = frozenset(
@@ -99,6 +103,11 @@ def translated_errors(path: Path) -> Iterator[None]:
 def leaf_prefix(value: bytes) -> int:
     """Return the first 8 bytes of a leaf hash as SQLite's signed integer."""
     return int.from_bytes(value[:8], "big", signed=True)
+
+
+def leaf_prefixes(values: Sequence[bytes]) -> list[int]:
+    """Return `leaf_prefix` of many leaf hashes, read in one go."""
+    return [prefix for (prefix,) in _PREFIX.iter_unpack(b"".join(values))]
 
 
 def _connect(path: Path, mode: str, busy_timeout_seconds: float) -> sqlite3.Connection:
@@ -303,7 +312,7 @@ class LogFile:
             return {value: place for value, place in places if place is not None}
         found: dict[bytes, int] = {}
         for start in range(0, len(values), _LOOKUPS):
-            prefixes = [leaf_prefix(value) for value in values[start : start + _LOOKUPS]]
+            prefixes = leaf_prefixes(values[start : start + _LOOKUPS])
             # The query has a constant number of parameters: the first fills up the last part.
             prefixes += prefixes[:1] * (_LOOKUPS - len(prefixes))
             for (position,) in sorted(set(self.connection.execute(_LOOK_UP, prefixes))):
@@ -348,8 +357,8 @@ class LogFile:
         """Append leaves with their hashes, and the inner nodes that they completed, in order."""
         self._insert_pairs("INSERT INTO leaf VALUES (?, ?)", enumerate(leaves, start))
         # Sorted keys touch each page of the index once.
-        prefixes = sorted((leaf_prefix(value), start + i) for i, value in enumerate(hashes))
-        self._insert_pairs("INSERT INTO leaf_prefix VALUES (?, ?)", prefixes)
+        prefixes = zip(leaf_prefixes(hashes), count(start), strict=False)
+        self._insert_pairs("INSERT INTO leaf_prefix VALUES (?, ?)", sorted(prefixes))
         first = start - start.bit_count()
         self._insert_pairs("INSERT INTO node VALUES (?, ?)", enumerate(nodes, first))
 
