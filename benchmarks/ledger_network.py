@@ -97,7 +97,7 @@ QUICK = Extent(latency_seconds=2.0, images=3_000, share=0.05, calls=40, repeats=
 
 BACKENDS = {
     "anvil_instant": Backend(
-        start=lambda: start_anvil(extra=FREE), confirmations=0, transactions=2_000, singles=200
+        start=lambda: start_anvil(extra=FREE), confirmations=0, transactions=2_000, singles=60
     ),
     "anvil_half_second": Backend(
         start=lambda: start_anvil(extra=FREE, block_time=0.5),
