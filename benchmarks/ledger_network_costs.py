@@ -64,7 +64,7 @@ class Sender:
     def deploy(self) -> tuple[Contract, int]:
         """Put the contract on the chain; return it and the gas that it took."""
         data = artifact().creation_code
-        fields = self.node.fees().fields()
+        fields = self.node.fees(self.signer.address).fields()
         call = {"chainId": self.chain_id, "nonce": self.nonce, "gas": DEPLOY_GAS, "data": data}
         name = self.node.send(self.signer.sign(call | dict(fields)))
         address = contract_address(self.signer.address, self.nonce)
@@ -76,7 +76,7 @@ class Sender:
 
     def sign(self, contract: Contract, data: bytes) -> SignedTransaction:
         """Return a call of the contract, signed with the next number."""
-        fees = self.node.fees()
+        fees = self.node.fees(self.signer.address)
         price = LONGEST_PRICE.price(fees)
         if price is None:
             raise RuntimeError("the node asks for more than a measurement pays")

@@ -35,7 +35,7 @@ def transaction(
         "gas": 500_000,
         "to": to,
         "data": data,
-        **node.fees().fields(),
+        **node.fees(sender.address).fields(),
         **fields,
     }
 

@@ -20,6 +20,7 @@ from medseal.errors import (
 from medseal.ledger.ethereum.codec import anchor_call
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.rpc import MAX_BATCH_REQUESTS, Node, call_request
+from medseal.ledger.ethereum.signer import KeySigner
 from tests.ledger.ethereum.chain import carry_out, deployed, receipt_of, signer, transaction
 from tests.ledger.ethereum.liar import (
     changed,
@@ -29,11 +30,12 @@ from tests.ledger.ethereum.liar import (
     start_liar,
     start_raw,
 )
-from tests.ledger.ethereum.nodes import NodeProcess, free_port
+from tests.ledger.ethereum.nodes import NodeProcess, free_port, start_anvil
 
 SENDER = 1
 OTHER = 2
 HASH = "0x" + "ab" * 32
+RICH = signer(SENDER).address
 
 
 @pytest.fixture(scope="module", params=["anvil", "anvil_shanghai", "ganache"])
@@ -74,7 +76,7 @@ def test_the_chain_is_read(node: Node, process: NodeProcess) -> None:
     assert node.block(head.number + 1000) is None
     assert node.code(signer(SENDER).address) == b""
     assert node.balance(signer(OTHER).address) > 10**18
-    assert node.fees().fields()["maxFeePerGas"] > 0
+    assert node.fees(signer(SENDER).address).fields()["maxFeePerGas"] > 0
 
 
 def test_a_transaction_travels(node: Node) -> None:
@@ -399,7 +401,7 @@ def test_a_block_with_the_long_extra_data_of_clique_is_read(anvil: NodeProcess) 
 @pytest.mark.parametrize("code", [-32601, -32604])
 def test_a_node_without_priority_fees_has_none(anvil: NodeProcess, code: int) -> None:
     with start_liar(anvil.url, {"eth_maxPriorityFeePerGas": error(code, "what?")}) as server:
-        assert Node(liar_url(server)).fees().priority_fee_wei == 0
+        assert Node(liar_url(server)).fees(RICH).priority_fee_wei == 0
 
 
 @pytest.mark.parametrize("method", ["eth_gasPrice", "eth_maxPriorityFeePerGas"])
@@ -408,7 +410,20 @@ def test_fees_that_a_node_does_not_tell_are_not_guessed(anvil: NodeProcess, meth
         start_liar(anvil.url, {method: error(-32000, "not now")}) as server,
         pytest.raises(NodeError, match="not now"),
     ):
-        Node(liar_url(server)).fees()
+        Node(liar_url(server)).fees(RICH)
+
+
+def test_nobody_needs_coins_on_a_network_without_fees() -> None:
+    with start_anvil(extra=("--base-fee", "0")) as process:
+        node, poor = Node(process.url), KeySigner.generate()
+        proposed = node.fees(poor.address)
+        assert (proposed.base_fee_wei, proposed.gas_price_wei, proposed.priority_fee_wei) == (
+            0,
+            0,
+            0,
+        )
+        assert node.fees(RICH).gas_price_wei > 0
+        assert Contract.deploy(node, poor).owner() == poor.account
 
 
 # --- Secrets and limits -----------------------------------------------------------------------

@@ -268,7 +268,7 @@ def test_what_a_service_signed_is_carried_out(anvil: NodeProcess) -> None:
         "nonce": node.nonce(external.address),
         "gas": 21_000,
         "to": TO,
-        **node.fees().fields(),
+        **node.fees(external.address).fields(),
     }
     assert receipt_of(node, node.send(external.sign(transaction))).status == 1
 

@@ -46,7 +46,7 @@ def deploy_contract(
         "nonce": nonce,
         "gas": int(estimate * _GAS_MARGIN),
         "data": data,
-        **node.fees().fields(),
+        **node.fees(signer.address).fields(),
     }
     name = node.send(signer.sign(transaction))
     if _wait_for(node, name, timeout_seconds).status != 1:

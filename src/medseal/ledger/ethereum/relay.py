@@ -313,7 +313,7 @@ class Relay:
     def _signed(self, call: dict[str, Any], *, above: int | None = None) -> SignedTransaction:
         """Sign a call for the fee of the moment, or for one that replaces another."""
         if self._fees is None:
-            self._fees = self._node.fees()
+            self._fees = self._node.fees(self._signer.address)
         price = self._settings.fees.price(self._fees, above=above)
         if price is None:
             raise _Stop

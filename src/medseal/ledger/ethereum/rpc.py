@@ -244,25 +244,33 @@ class Node:
         """Return what an address holds, in wei."""
         return parse_quantity(self.request("eth_getBalance", address, "latest"))
 
-    def fees(self) -> Fees:
-        """Return what the node says about fees at present."""
-        head, price, priority = self.batch(
-            (
-                ("eth_getBlockByNumber", ("latest", False)),
-                ("eth_gasPrice", ()),
-                ("eth_maxPriorityFeePerGas", ()),
-            )
-        )
+    def fees(self, payer: str) -> Fees:
+        """Return what the node says about fees at present.
+
+        Parameters
+        ----------
+        payer
+            Who will pay. Where it holds nothing and the base fee is 0, no fee is proposed: a
+            network without fees whose node names a price all the same.
+        """
+        questions: list[tuple[str, tuple[Any, ...]]] = [
+            ("eth_getBlockByNumber", ("latest", False)),
+            ("eth_getBalance", (payer, "latest")),
+        ]
+        questions += [("eth_gasPrice", ()), ("eth_maxPriorityFeePerGas", ())]
+        head, balance, price, priority = self.batch(questions)
         if isinstance(priority, NodeError) and priority.code in _NO_METHOD:
             priority = "0x0"
-        for result in (head, price, priority):
+        for result in (head, price, priority, balance):
             if isinstance(result, NodeError):
                 raise result
         block = parse_block(head)
+        base_fee = None if block is None else block.base_fee_wei
+        is_free = base_fee == parse_quantity(balance) == 0
         return Fees(
-            base_fee_wei=None if block is None else block.base_fee_wei,
-            gas_price_wei=parse_quantity(price),
-            priority_fee_wei=parse_quantity(priority),
+            base_fee_wei=base_fee,
+            gas_price_wei=0 if is_free else parse_quantity(price),
+            priority_fee_wei=0 if is_free else parse_quantity(priority),
         )
 
     # --- Calls --------------------------------------------------------------------------------
