@@ -59,7 +59,7 @@ def errors_page() -> str:
         text = (inspect.getdoc(kind) or "").splitlines()[0]
         parts.append(f"{'  ' * depth}- `{kind.__name__}` ({kind.exit_code}): {text}")
         for child in sorted(kind.__subclasses__(), key=lambda item: item.__name__):
-            if child.__module__ == errors.__name__:
+            if child.__module__.startswith(f"{errors.__name__}."):
                 visit(child, depth + 1)
 
     visit(MedsealError, 0)
