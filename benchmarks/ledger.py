@@ -47,7 +47,7 @@ QUICK_LOG_SIZE = 20_000
 BUILD_BATCH = 8_192
 PROOFS = 1_000
 # Bytes that one append adds to SQLite's journal: five pages with their headers.
-JOURNAL_BYTES = 5 * (4096 + 24)
+JOURNAL_BYTES = 5 * (16_384 + 24)
 
 
 def make_event() -> Event:

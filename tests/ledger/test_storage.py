@@ -80,3 +80,7 @@ def test_rows_arrive_whatever_their_number(ledger: EmbeddedLedger, count: int) -
     assert nodes == (inner, inner - 1)
     log.close()
     assert ledger.audit().size == count + 1
+
+
+def test_a_new_log_has_large_pages(ledger: EmbeddedLedger) -> None:
+    assert ledger._reader.connection.execute("PRAGMA page_size").fetchone() == (16_384,)
