@@ -12,7 +12,17 @@ import numpy as np
 from benchmarks.ledger_faults_client import settings
 from benchmarks.nodes import NodeAccount, NodeProcess, RpcError, node_accounts, start_anvil
 from medseal.digest import Digest
-from medseal.ledger import EthereumLedger, KeySigner, Role, RoleChange, role_event
+from medseal.ledger import (
+    EthereumLedger,
+    Event,
+    KeySigner,
+    PauseChange,
+    Role,
+    RoleChange,
+    pause_event,
+    role_event,
+)
+from medseal.ledger.ethereum.codec import calls_of
 
 __all__ = [
     "DISK_BYTES",
@@ -57,14 +67,18 @@ class Network:
             settings=settings(self.confirmations),
         )
 
-    def deploy(self) -> None:
-        """Put the contract on an empty chain, always at the same address, with its registrar."""
+    def deploy(self, *, role_after: float = 0.0) -> None:
+        """Put the contract on an empty chain, always at the same address, with its registrar.
+
+        Between the contract and the role of the gateway pass `role_after` seconds.
+        """
         signer = KeySigner.from_key(self.owner.key)
         folder = self.folder / f"owner-{secrets.token_hex(4)}"
         with EthereumLedger.deploy(
             self.node.url, signer, folder=folder, settings=settings(0)
         ) as ledger:
             account, add = self.gateway.account, RoleChange.ADD
+            time.sleep(role_after)
             ledger.append(role_event(account, Role.REGISTRAR, add, actor=signer.account))
             ledger.wait("final", HEAL_SECONDS)
             if self.contract not in ("", ledger.contract.address):
@@ -115,7 +129,7 @@ def chain_emptied(network: Network, chance: Chance) -> None:
     """Begin the chain anew; the contract is put there again at once, or after the kill."""
     network.node.restart(empty=True)
     if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
-        network.deploy()
+        network.deploy(role_after=chance.uniform(0, 0.5))
 
 
 def chain_replaced(network: Network, chance: Chance) -> None:
@@ -168,6 +182,29 @@ def other_chain(network: Network, chance: Chance) -> None:
     network.node.restart()
 
 
+def role_taken(network: Network, chance: Chance) -> None:
+    """Take the role of the gateway away and give it back, a few times."""
+    for _ in range(int(chance.integers(1, 4))):
+        for change in (RoleChange.REMOVE, RoleChange.ADD):
+            _act_as_owner(network, role_event, network.gateway.account, Role.REGISTRAR, change)
+            time.sleep(chance.uniform(0, 0.2))
+
+
+def contract_paused(network: Network, chance: Chance) -> None:
+    """Pause the contract for a while."""
+    for change in (PauseChange.PAUSE, PauseChange.RESUME):
+        _act_as_owner(network, pause_event, change)
+        time.sleep(chance.uniform(0, 0.4))
+
+
+def _act_as_owner(network: Network, event: Callable[..., Event], *terms: object) -> None:
+    """Change roles or the pause; where there is no contract at the moment, nothing happens."""
+    (data,) = calls_of(event(*terms, actor=network.owner.account))
+    call = {"from": network.owner.address, "to": network.contract, "data": "0x" + data.hex()}
+    with suppress(RpcError):
+        network.node.rpc("eth_sendTransaction", call)
+
+
 def disk_full(_network: Network, _chance: Chance) -> None:
     """Leave it at this: the files of the gateway may not grow any more; see `DISK_BYTES`."""
 
@@ -183,6 +220,8 @@ FAULTS: tuple[Fault, ...] = (
     transactions_dropped,
     contract_missing,
     other_chain,
+    role_taken,
+    contract_paused,
     disk_full,
 )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from eth_utils.crypto import keccak
 
 from benchmarks.ledger_fault_kinds import (
     DISK_BYTES,
@@ -41,15 +42,18 @@ from medseal.ledger import (
     verify,
 )
 from medseal.ledger.ethereum.answers import Block, TxReceipt, parse_block, parse_receipt
+from medseal.ledger.ethereum.codec import SELECTOR_BYTES, WORD_BYTES, calls_of
 from medseal.ledger.item import Item, ItemKind, Stage
+from medseal.ledger.rights import ALL_ACTIONS
 
 ROUNDS = 200
 QUICK_ROUNDS = 20
 # Then a new node, contract and workspace, so that the checks of a round stay short.
 ROUNDS_A_NETWORK = 10
-_WORD = 32
-_WORDS_OF_AN_ANCHOR = 3
-_WORDS_OF_A_RIGHT = 1
+_ANCHORED = keccak(b"Anchored(bytes32,address,uint64,uint64,bytes32)")
+_GRANTED = keccak(b"Granted(bytes32,address,uint256)")
+_REVOKED = keccak(b"Revoked(bytes32,address,uint8)")
+_REVOKED_ALL = keccak(b"RevokedAll(bytes32,address)")
 
 
 def run_and_kill(network: Network, fault: Fault, chance: Chance) -> tuple[dict[int, Digest], bool]:
@@ -173,68 +177,124 @@ def overtaken(ledger: EthereumLedger) -> int:
 
 def rights_that_differ(ledger: EthereumLedger) -> int:
     """Return how many grants stand in the contract but not by the log, or by the log alone."""
-    expected: set[tuple[str, str]] = set()
+    rights: dict[tuple[str, str], dict[str, str]] = {}
     for _, event in ledger.events():
-        right = (str(event.details.get("account")), event.subject)
+        terms = event.details
+        of_right = rights.setdefault((str(terms.get("account")), event.subject), {})
         if event.kind is EventKind.GRANT:
-            expected.add(right)
+            of_right[str(terms["action"])] = str(terms["purpose"])
+        elif event.kind is EventKind.REVOKE and terms["action"] == ALL_ACTIONS:
+            of_right.clear()
         elif event.kind is EventKind.REVOKE:
-            expected.discard(right)
-    return len(expected ^ {(grant.account, grant.subject) for grant in ledger.grants()})
+            of_right.pop(str(terms["action"]), None)
+    expected = {
+        (*right, action, purpose) for right, of in rights.items() for action, purpose in of.items()
+    }
+    found = {
+        (grant.account, grant.subject, str(grant.action), grant.purpose)
+        for grant in ledger.grants()
+    }
+    return len(expected ^ found)
 
 
 def doubled(ledger: EthereumLedger) -> dict[str, int]:
     """Return how many roots were anchored and how many changes of rights carried out twice."""
-    # Anvil shows logs of blocks that were replaced; one transaction counts once.
-    logs = {
-        (log.topics, log.transaction, len(log.data) // _WORD)
-        for log in ledger.node.logs(ledger.contract.address, ())
-    }
-    anchors = Counter(topics[1] for topics, _, words in logs if words == _WORDS_OF_AN_ANCHOR)
-    # Every grant and every revocation of these rounds has an account of its own.
-    rights = Counter(topics for topics, _, words in logs if words == _WORDS_OF_A_RIGHT)
+    anchors: Counter[bytes] = Counter()
+    changes: Counter[tuple[bytes, ...]] = Counter()
+    recorded = recorded_changes(ledger)
+    twice = 0
+    seen: set[str] = set()
+    for log in ledger.node.logs(ledger.contract.address, ()):
+        # Anvil shows logs of blocks that were replaced; one transaction counts once.
+        if log.transaction in seen:
+            continue
+        seen.add(log.transaction)
+        if log.topics[0] == _ANCHORED:
+            anchors[log.topics[1]] += 1
+        if log.topics[0] not in (_GRANTED, _REVOKED, _REVOKED_ALL):
+            continue
+        change = (*log.topics, log.data)
+        changes[change] += 1
+        twice += changes[change] > recorded[change]
+        if log.topics[0] == _REVOKED_ALL:
+            # What is newer than a revocation of all and came before it is carried out again
+            # behind it; that is no second time.
+            for other in [one for one in changes if one[1:3] == log.topics[1:]]:
+                if other[0] != _REVOKED_ALL:
+                    del changes[other]
     return {
         "roots_anchored_twice": sum(count - 1 for count in anchors.values()),
-        "changes_carried_out_twice": sum(count - 1 for count in rights.values()),
+        "changes_carried_out_twice": twice,
     }
 
 
-def run(rounds: int, *, seed: int = 1) -> dict[str, Any]:
+def recorded_changes(ledger: EthereumLedger) -> Counter[tuple[bytes, ...]]:
+    """Return what the contract should write down of the log, and how often: topics and data."""
+    found: Counter[tuple[bytes, ...]] = Counter()
+    for _, event in ledger.events():
+        if event.kind not in (EventKind.GRANT, EventKind.REVOKE):
+            continue
+        (call,) = calls_of(event)
+        terms = call[SELECTOR_BYTES:]
+        right = (terms[:WORD_BYTES], terms[WORD_BYTES : 2 * WORD_BYTES])
+        data = terms[2 * WORD_BYTES :]
+        name = _GRANTED if event.kind is EventKind.GRANT else _REVOKED if data else _REVOKED_ALL
+        found[name, *right, data] += 1
+    return found
+
+
+def run(rounds: int, *, seed: int = 1, faults: Sequence[Fault] = FAULTS) -> dict[str, Any]:
     """Kill `rounds` times and return the broken promises and the counts behind them."""
     chance = np.random.default_rng(seed)
     broken: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
+    happened: Counter[str] = Counter()
     counts: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         for number in range(0, rounds, ROUNDS_A_NETWORK):
             with new_network(Path(name), number // ROUNDS_A_NETWORK) as network:
                 for place in range(number, min(number + ROUNDS_A_NETWORK, rounds)):
                     # Every fault has its turn, in an order that the seed shuffles.
-                    fault = FAULTS[place % len(FAULTS)] if place else no_fault
+                    fault = faults[place % len(faults)] if place else no_fault
                     found, is_full = run_and_kill(network, fault, chance)
                     counts["full_disks"] += is_full
-                    faults[fault.__name__] += 1
+                    happened[fault.__name__] += 1
                     counts["acknowledged"] += len(found)
                     broken.update(check_round(network, found))
+                    _say(place, fault, broken)
                 with network.open() as ledger:
                     counts["entries"] += ledger.size
                     for item in settled(ledger):
                         counts["anchors" if item.kind is ItemKind.ANCHOR else "changes"] += 1
-                    counts["overtaken"] += overtaken(ledger)
+                    items = ledger._outbox.items(Stage.REFUSED)
+                    refused.update(item.detail for item in items)
     return {
         "rounds": rounds,
         "seconds": round(time.monotonic() - start, 1),
-        "faults": dict(faults),
+        "seed": seed,
+        "faults": dict(happened),
         "counts": dict(counts),
+        "refused": dict(refused),
         "broken_promises": dict(broken),
     }
 
 
+def _say(place: int, fault: Fault, broken: Counter[str]) -> None:
+    found = {name: count for name, count in broken.items() if count}
+    sys.stderr.write(f"round {place + 1}, {fault.__name__}: {found or 'all kept'}\n")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the measurement and write ``ledger_faults.json``."""
-    chosen = arguments(__doc__.splitlines()[0]).parse_args(argv)
-    result = run(QUICK_ROUNDS if chosen.quick else ROUNDS)
+    parser = arguments(__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=1, help="order and length of the faults")
+    names = [fault.__name__ for fault in FAULTS]
+    parser.add_argument("--fault", choices=names, action="append", help="only this one; repeatable")
+    chosen = parser.parse_args(argv)
+    faults = [fault for fault in FAULTS if fault.__name__ in (chosen.fault or names)]
+    rounds = QUICK_ROUNDS if chosen.quick else ROUNDS
+    result = run(rounds, seed=chosen.seed, faults=faults)
     write_result("ledger_faults", result, chosen, sys_stdout=sys.stdout)
 
 

@@ -22,6 +22,8 @@ from medseal.ledger import (
 )
 
 THREADS = 3
+# Of the rights of one account for one image, one after the other.
+MOST_CHANGES = 4
 READY = "ready"
 FULL = "full"
 
@@ -63,13 +65,20 @@ def _some(ledger: EthereumLedger) -> list[Receipt]:
     if secrets.randbelow(4):
         events = [Event.new(EventKind.SEAL, subject=subject) for _ in range(secrets.randbelow(20))]
         return ledger.append_many(events)
-    account, actor = secrets.token_hex(16), ledger.signer.account
-    receipts = [
-        ledger.grant(Grant(account=account, subject=subject, action=Action.VIEW), actor=actor)
-    ]
-    if secrets.randbelow(2):
-        receipts.append(ledger.revoke(account, subject, Action.VIEW, actor=actor))
-    return receipts
+    account = secrets.token_hex(16)
+    return [_change(ledger, account, subject) for _ in range(1 + secrets.randbelow(MOST_CHANGES))]
+
+
+def _change(ledger: EthereumLedger, account: str, subject: str) -> Receipt:
+    """Give a grant, take one back, or all of them."""
+    action, actor = secrets.choice(list(Action)), ledger.signer.account
+    kind = secrets.randbelow(4)
+    if kind < 2:  # noqa: PLR2004 - half of the changes
+        # The purpose tells this grant from any other of the same action.
+        purpose = f"p{secrets.token_hex(8)}"
+        grant = Grant(account=account, subject=subject, action=action, purpose=purpose)
+        return ledger.grant(grant, actor=actor)
+    return ledger.revoke(account, subject, action if kind == 2 else None, actor=actor)  # noqa: PLR2004
 
 
 def main() -> None:

@@ -202,6 +202,52 @@ def test_scopes_that_wait_are_found_by_how_they_begin(outbox: Outbox) -> None:
     assert [item.place for item in outbox.later(queued(outbox)[0])] == []
 
 
+def test_changes_of_one_scope_know_those_before_and_behind(outbox: Outbox) -> None:
+    outbox.extend([call(index, scope="right/a" if index % 2 else "pause") for index in range(6)], 6)
+    items = queued(outbox)
+    outbox.settle([settled(items[1], Stage.MINED, BLOCK)])
+    assert [item.place for item in outbox.earlier(items[5])] == [3]
+    assert [item.place for item in outbox.later(items[1])] == [3, 5]
+    outbox.close_batch(anchor(6))
+    outbox.close_batch(anchor(7))
+    assert outbox.earlier(queued(outbox)[-1]) == []
+
+
+def test_what_waits_under_numbers_comes_in_their_order(outbox: Outbox) -> None:
+    outbox.extend([call(index) for index in range(4)], 4)
+    for nonce, item in zip((9, 3, 5, 7), queued(outbox), strict=True):
+        outbox.store_signed([(item, signed(nonce))])
+    assert outbox.senders() == [ACCOUNT]
+    outbox.settle([settled(queued(outbox)[2], Stage.MINED, BLOCK)])
+    assert [item.nonce for item in outbox.numbered(ACCOUNT, 3, limit=9)] == [3, 7, 9]
+    assert [item.nonce for item in outbox.numbered(ACCOUNT, 4, limit=1)] == [7]
+    assert outbox.numbered("cd" * 20, 0, limit=9) == []
+
+
+def test_what_is_held_back_says_why(outbox: Outbox) -> None:
+    outbox.extend([call(index) for index in range(5)], 5)
+    items = queued(outbox)
+    outbox.hold(items[:3], "paused")
+    outbox.hold(items[3:4], "not-registrar")
+    assert outbox.reasons() == {"not-registrar": 1, "paused": 3}
+    assert outbox.state_of(1).detail == "paused"
+    outbox.note_sent(items[:4])
+    assert outbox.reasons() == {}
+
+
+def test_what_is_repeated_was_never_signed(outbox: Outbox) -> None:
+    outbox.extend([call(1), call(2)], 3)
+    first, second = queued(outbox)
+    outbox.store_signed([(first, signed(1)), (second, signed(2))])
+    outbox.settle([settled(first, Stage.FINAL, BLOCK), settled(second, Stage.FINAL, BLOCK)])
+    outbox.repeat([first])
+    told = outbox.state_of(1)
+    assert (told.state, told.detail, told.transaction) == (State.QUEUED, "repeated", None)
+    (item,) = queued(outbox)
+    assert (item.nonce, item.account, outbox.signed(item)) == (None, None, [])
+    assert len(outbox.signed(second)) == 1
+
+
 def test_blocks_that_vanish_take_their_items_back(outbox: Outbox) -> None:
     outbox.extend([call(index) for index in range(4)], 4)
     mined, final, other, adopted = queued(outbox)

@@ -73,7 +73,7 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
             role=role,
         )
         receipt = access.grant(workspace, request)
-        state = workspace.push()
+        carried = workspace.push()
     is_over = request.until_ms is not None and request.until_ms <= now_ms()
     if is_over:
         say("--until lies in the past, so this grant allows nothing")
@@ -84,10 +84,11 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
             "image_id": image_id,
             "action": action,
             "receipt": str(receipt),
-            "state": state,
+            "state": carried.state,
+            "detail": carried.detail,
         },
         f"'{name}' {'may not' if is_over else 'may'} {action} image {image_id}; receipt {receipt}"
-        + on_network(state),
+        + on_network(carried),
     )
 
 
@@ -100,7 +101,7 @@ def revoke_command(options: Common, name: str, image_id: str, action: str | None
     """End a grant at once; without --action all of them, and an open break-glass window."""
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = access.revoke(workspace, name, image_id, action)
-        state = workspace.push()
+        carried = workspace.push()
     emit(
         options,
         {
@@ -108,10 +109,11 @@ def revoke_command(options: Common, name: str, image_id: str, action: str | None
             "image_id": image_id,
             "action": action,
             "receipt": str(receipt),
-            "state": state,
+            "state": carried.state,
+            "detail": carried.detail,
         },
         f"'{name}' may no longer {action or 'use'} image {image_id}; receipt {receipt}"
-        + on_network(state),
+        + on_network(carried),
     )
 
 
@@ -142,7 +144,7 @@ def break_glass_command(options: Common, name: str, image_id: str, reason: str) 
     """Open IMAGE_ID to the clinician NAME for one hour, on record."""
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = access.break_glass(workspace, name, image_id, reason=reason)
-        state = workspace.push()
+        carried = workspace.push()
     emit(
         options,
         {
@@ -150,7 +152,8 @@ def break_glass_command(options: Common, name: str, image_id: str, reason: str) 
             "image_id": image_id,
             "action": "view",
             "receipt": str(receipt),
-            "state": state,
+            "state": carried.state,
+            "detail": carried.detail,
         },
-        f"'{name}' may view image {image_id} for one hour; receipt {receipt}" + on_network(state),
+        f"'{name}' may view image {image_id} for one hour; receipt {receipt}" + on_network(carried),
     )

@@ -35,7 +35,7 @@ def consent_command(
         outcome = relay_consent(
             workspace, image_id, file, ConsentChange(change), signer=signer, name=name
         )
-        state = workspace.push()
+        carried = workspace.push()
     word = "given" if outcome.change is ConsentChange.GIVE else "withdrawn"
     emit(
         options,
@@ -44,10 +44,11 @@ def consent_command(
             "change": change,
             "consent": outcome.commitment,
             "receipt": str(outcome.receipt),
-            "state": state,
+            "state": carried.state,
+            "detail": carried.detail,
         },
         f"consent to research with image {image_id} is {word}; receipt {outcome.receipt}"
-        + on_network(state),
+        + on_network(carried),
     )
 
 
@@ -58,11 +59,11 @@ def carry_command(options: Common, name: str) -> None:
     """Record in the contract the withdrawals of patients from before the workspace joined it."""
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         count = carry_withdrawals(workspace, name=name)
-        state = workspace.push()
+        carried = workspace.push()
     emit(
         options,
-        {"withdrawals": count, "state": state},
-        f"{count} withdrawals are recorded{on_network(state)}",
+        {"withdrawals": count, "state": carried.state, "detail": carried.detail},
+        f"{count} withdrawals are recorded{on_network(carried)}",
     )
 
 

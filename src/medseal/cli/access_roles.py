@@ -5,18 +5,36 @@ import click
 from medseal.cli.options import Common, common, emit
 from medseal.ledger import PauseChange, RoleChange
 from medseal.pipeline import roles
+from medseal.pipeline.connection import Carried
 from medseal.pipeline.workspace import Workspace
 
-__all__ = ["COMMANDS", "ROLE", "on_network"]
+__all__ = ["COMMANDS", "ROLE", "next_step", "on_network"]
 
 ROLE = click.Choice(
     ["registrar", "radiologist", "researcher", "consent-service", "auditor", "emergency"]
 )
 
+# What helps against each reason that a contract gives and that can pass.
+_NEXT_STEPS = {
+    "not-registrar": "this gateway is no registrar, its owner runs 'medseal access role add'",
+    "not-consent-service": "this gateway is no consent service, its owner runs 'medseal access role"
+    " add'",
+    "not-clinical": "the account has no clinical role, the owner runs 'medseal access role add'",
+    "paused": "the contract is paused, its owner runs 'medseal access resume'",
+}
 
-def on_network(state: str) -> str:
+
+def next_step(reason: str) -> str:
+    """Return what helps against a reason why something waits; the reason itself for any other."""
+    return _NEXT_STEPS.get(reason, reason)
+
+
+def on_network(carried: Carried) -> str:
     """Return what to say of a change that the network does not have for good yet."""
-    return "" if state == "final" else f"; {state}, 'medseal ledger sync' carries it on"
+    if carried.state == "final":
+        return ""
+    why = f" ({next_step(carried.detail)})" if carried.detail else ""
+    return f"; {carried.state}{why}, 'medseal ledger sync' carries it on"
 
 
 @click.group(name="role")
@@ -45,7 +63,7 @@ def remove_command(options: Common, name: str, role: str) -> None:
 def _change(options: Common, name: str, role: str, *, add: bool) -> None:
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = roles.change_role(workspace, name, role, add=add)
-        state = workspace.push()
+        carried = workspace.push()
     emit(
         options,
         {
@@ -53,10 +71,11 @@ def _change(options: Common, name: str, role: str, *, add: bool) -> None:
             "role": role,
             "change": "add" if add else "remove",
             "receipt": str(receipt),
-            "state": state,
+            "state": carried.state,
+            "detail": carried.detail,
         },
         f"'{name}' {'is now' if add else 'is no longer'} {role}; receipt {receipt}"
-        + on_network(state),
+        + on_network(carried),
     )
 
 
@@ -85,7 +104,7 @@ def transfer_command(options: Common, step: str, name: str | None) -> None:
     """
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = roles.transfer(workspace, RoleChange(step), name)
-        state = workspace.push()
+        carried = workspace.push()
     done = {
         "offer": f"the ledger is offered to '{name}', who can accept it in "
         f"{roles.ACCEPT_DELAY_HOURS} hours",
@@ -94,8 +113,14 @@ def transfer_command(options: Common, step: str, name: str | None) -> None:
     }[step]
     emit(
         options,
-        {"step": step, "name": name, "receipt": str(receipt), "state": state},
-        f"{done}; receipt {receipt}{on_network(state)}",
+        {
+            "step": step,
+            "name": name,
+            "receipt": str(receipt),
+            "state": carried.state,
+            "detail": carried.detail,
+        },
+        f"{done}; receipt {receipt}{on_network(carried)}",
     )
 
 
@@ -116,13 +141,18 @@ def resume_command(options: Common) -> None:
 def _pause(options: Common, change: PauseChange) -> None:
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         receipt = roles.pause(workspace, change)
-        state = workspace.push()
+        carried = workspace.push()
     is_paused = change is PauseChange.PAUSE
     emit(
         options,
-        {"paused": is_paused, "receipt": str(receipt), "state": state},
+        {
+            "paused": is_paused,
+            "receipt": str(receipt),
+            "state": carried.state,
+            "detail": carried.detail,
+        },
         f"every use is {'refused' if is_paused else 'judged by its grant'} from now on; "
-        f"receipt {receipt}{on_network(state)}",
+        f"receipt {receipt}{on_network(carried)}",
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from medseal.cli.access_roles import next_step
 from medseal.cli.options import FILE, Common, common, emit, option, say
 from medseal.errors import ConfigurationError
 from medseal.pipeline import ledger
@@ -152,8 +153,11 @@ def sync_command(options: Common, *, until: str | None, timeout: float, watch: b
     wanted = until or ("final" if watch else None)
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         counts = ledger.sync(workspace, until=wanted, timeout_seconds=timeout, progress=show)
+        reasons = ledger.waiting_reasons(workspace)
     if counts not in shown[-1:]:
         _emit_counts(options, counts)
+    for reason, count in reasons.items():
+        say(f"{count} of the changes and anchors wait: {next_step(reason)}")
 
 
 def _emit_counts(options: Common, counts: dict[str, int]) -> None:

@@ -21,13 +21,12 @@ from medseal.ledger.audit import check_head
 from medseal.ledger.batch import Batch, Commit, Request
 from medseal.ledger.checkpoint import Checkpoint
 from medseal.ledger.events import Event, EventKind, now_ms
-from medseal.ledger.grants import Action, Grant
 from medseal.ledger.growth import Growth
 from medseal.ledger.merkle import EMPTY_ROOT, Frontier
 from medseal.ledger.note import ED25519, SignedNote, Signer, VerifyingKey
 from medseal.ledger.reader import LedgerReader, stored_checkpoint
 from medseal.ledger.receipt import Receipt
-from medseal.ledger.rights import grant_event, revoke_event
+from medseal.ledger.recording import Recording
 from medseal.ledger.storage import LogFile, create_log
 from medseal.ledger.witness import cosign_checkpoint
 
@@ -37,7 +36,7 @@ __all__ = ["MAX_BATCH_EVENTS", "EmbeddedLedger"]
 MAX_BATCH_EVENTS = 65_536
 
 
-class EmbeddedLedger(LedgerReader):
+class EmbeddedLedger(LedgerReader, Recording):
     """A log in one SQLite file; several threads and several processes may use it at once.
 
     Every append ends with a signed checkpoint and an fsync before its receipt is returned.
@@ -244,22 +243,6 @@ class EmbeddedLedger(LedgerReader):
         if position < commit.start:
             return self.prove(position)
         return commit.receipt(position, leaf)
-
-    def grant(self, grant: Grant, *, actor: str, at_ms: int | None = None) -> Receipt:
-        """Give a grant; see `Ledger.grant`."""
-        return self.append(grant_event(grant, actor=actor, at_ms=at_ms))
-
-    def revoke(
-        self,
-        account: str,
-        subject: str,
-        action: Action | None = None,
-        *,
-        actor: str,
-        at_ms: int | None = None,
-    ) -> Receipt:
-        """Take back one action or all; see `Ledger.revoke`."""
-        return self.append(revoke_event(account, subject, action, actor=actor, at_ms=at_ms))
 
     def rotate_key(self, new_key: Signer, *, actor: str, at_ms: int | None = None) -> Receipt:
         """Hand the log over to a new key: an event that names both, signed by both.

@@ -5,6 +5,7 @@ from enum import IntEnum, StrEnum
 
 __all__ = [
     "ANCHOR_SCOPE",
+    "PASSING_REASONS",
     "EntryState",
     "Item",
     "ItemKind",
@@ -15,6 +16,9 @@ __all__ = [
     "State",
 ]
 
+# Why a contract may refuse now what it takes later without a new event: the gateway gets its role,
+# the pause ends.
+PASSING_REASONS = frozenset({"not-registrar", "not-clinical", "not-consent-service", "paused"})
 # All anchors share one scope.
 ANCHOR_SCOPE = "anchor"
 

@@ -72,11 +72,22 @@ class Outbox(OutboxFile):
         """Say whether nothing ever waited here."""
         return not self._rows("SELECT 1 FROM item LIMIT 1")
 
-    def items(self, *stages: Stage, kind: ItemKind | None = None, limit: int = -1) -> list[Item]:
-        """Return the items at these stages, in the order of sending."""
+    def items(
+        self, *stages: Stage, kind: ItemKind | None = None, after: int = 0, limit: int = -1
+    ) -> list[Item]:
+        """Return the items at these stages behind a position, in the order of sending."""
         marks = ", ".join(str(int(stage)) for stage in stages)
         only = "" if kind is None else f" AND kind = {int(kind)}"
-        return self._items(f"stage IN ({marks}){only} ORDER BY position LIMIT ?", (limit,))
+        where = f"position > ? AND stage IN ({marks}){only} ORDER BY position LIMIT ?"
+        return self._items(where, (after, limit))
+
+    def reasons(self) -> dict[str, int]:
+        """Return why queued items wait, as far as it is not plain: word and number of items."""
+        query = (
+            "SELECT detail, count(*) FROM item WHERE stage = ? AND detail != '' GROUP BY detail"
+            " ORDER BY detail"
+        )
+        return {str(word): int(count) for word, count in self._rows(query, (Stage.QUEUED,))}
 
     def waits(self, scopes: Sequence[str], *stages: Stage) -> bool:
         """Say whether an item at these stages has a scope that begins so."""
@@ -96,10 +107,31 @@ class Outbox(OutboxFile):
         where = "stage IN (?, ?) AND nonce IS NOT NULL ORDER BY position"
         return self._items(where, (Stage.QUEUED, Stage.SUBMITTED))
 
+    def earlier(self, item: Item) -> list[Item]:
+        """Return the changes of the same scope that come before this one and stand in no block."""
+        if item.kind is ItemKind.ANCHOR:
+            return []
+        where = "position < ? AND scope = ? AND stage IN (?, ?) ORDER BY position"
+        values = (item.position, item.scope, Stage.QUEUED, Stage.SUBMITTED)
+        return self._items(where, values)
+
     def later(self, item: Item) -> list[Item]:
         """Return the items of the same scope that come after this one."""
         where = "position > ? AND scope = ? ORDER BY position"
         return self._items(where, (item.position, item.scope))
+
+    def senders(self) -> list[str]:
+        """Return the accounts under whose numbers something waits."""
+        query = (
+            "SELECT DISTINCT account FROM item WHERE stage IN (?, ?) AND account IS NOT NULL"
+            " ORDER BY account"
+        )
+        return [str(row[0]) for row in self._rows(query, (Stage.QUEUED, Stage.SUBMITTED))]
+
+    def numbered(self, account: str, first: int, *, limit: int) -> list[Item]:
+        """Return what waits under the numbers of an account from `first` on, in their order."""
+        where = "stage IN (?, ?) AND account = ? AND nonce >= ? ORDER BY nonce LIMIT ?"
+        return self._items(where, (Stage.QUEUED, Stage.SUBMITTED, account, first, limit))
 
     def store_signed(self, signed: Sequence[tuple[Item, SignedTransaction]]) -> None:
         """Keep signed transactions with their items, before any of them is sent."""
@@ -173,6 +205,26 @@ class Outbox(OutboxFile):
                 "UPDATE item SET stage = ?, detail = ?, hash = NULL, block_number = NULL,"
                 " block_hash = NULL WHERE position = ?",
                 (stage, detail[:MAX_DETAIL_CHARS], item.position),
+            )
+
+    def hold(self, items: Sequence[Item], reason: str) -> None:
+        """Write down why these queued items wait, with one fsync for all."""
+        changed = [(reason, item.position) for item in items if item.detail != reason]
+        if changed:
+            with self._writing():
+                query = "UPDATE item SET detail = ? WHERE position = ?"
+                self._connection.executemany(query, changed)
+
+    def repeat(self, items: Sequence[Item]) -> None:
+        """Queue items again that stand in blocks: something older has to be carried out first."""
+        with self._writing():
+            positions = [(item.position,) for item in items]
+            self._connection.executemany("DELETE FROM signed WHERE position = ?", positions)
+            self._connection.executemany(
+                f"UPDATE item SET stage = {int(Stage.QUEUED)}, detail = 'repeated', account = NULL,"  # noqa: S608 - integers
+                " nonce = NULL, hash = NULL, block_number = NULL, block_hash = NULL"
+                " WHERE position = ?",
+                positions,
             )
 
     def settle(self, settled: Sequence[Settled]) -> None:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from medseal.errors import LedgerBusyError, LedgerError, StorageError
+from medseal.ledger.closing import Closing
 from medseal.ledger.item import Item, ItemKind, Stage
 from medseal.ledger.storage import translated_errors
 
@@ -34,6 +34,8 @@ _SCHEMA = (
     " nonce INTEGER NOT NULL, raw BLOB NOT NULL, price INTEGER NOT NULL, at_ms INTEGER NOT NULL)",
     "CREATE INDEX signed_position ON signed (position)",
 )
+# Files of before have no such index.
+_SCOPES = "CREATE INDEX IF NOT EXISTS item_scope ON item (scope, position)"
 _COLUMNS = (
     "position, kind, place, part, data, scope, stage, detail, account, nonce, hash, block_number,"
     " block_hash"
@@ -53,7 +55,7 @@ def _connect(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     return connection
 
 
-class OutboxFile:
+class OutboxFile(Closing):
     """The file of an outbox; several threads and processes may use it at once.
 
     Parameters
@@ -106,6 +108,7 @@ class OutboxFile:
             found = (self._value("PRAGMA application_id"), self._value("PRAGMA user_version"))
             if found != (_APPLICATION_ID, _VERSION):
                 raise LedgerError(f"{self.path}: not an outbox of version {_VERSION}")
+            self._connection.execute(_SCOPES)
             for name, value in identity.items():
                 if self.meta(name) != value:
                     raise LedgerError(f"{self.path}: the outbox belongs to another {name}")
@@ -114,17 +117,6 @@ class OutboxFile:
         """Close the file."""
         with self._lock, translated_errors(self.path):
             self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

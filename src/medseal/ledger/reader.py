@@ -4,13 +4,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from medseal.digest import Digest
 from medseal.errors import CheckpointError, ConsistencyError, InputError, LedgerError
 from medseal.ledger.audit import AuditReport, audit_log, check_head, check_key_chain
 from medseal.ledger.checkpoint import Checkpoint
+from medseal.ledger.closing import Closing
 from medseal.ledger.difference import TreeExport, export_tree, refuse_difference
 from medseal.ledger.events import Event, now_ms
 from medseal.ledger.grants import (
@@ -37,7 +36,7 @@ _READ_CHUNK = 1024
 Wanted = Callable[[bytes], bool]
 
 
-class LedgerReader:
+class LedgerReader(Closing):
     """A log in one SQLite file, opened read-only; its head is verified on opening.
 
     Parameters
@@ -86,17 +85,6 @@ class LedgerReader:
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _reading(self) -> Iterator[LogFile]:

@@ -14,6 +14,7 @@ from medseal.ledger import (
     State,
 )
 from medseal.ledger.grants import WITHDRAWN
+from medseal.ledger.item import PASSING_REASONS
 from medseal.pipeline.network import NetworkSetting, checked_url
 from medseal.protection.encryption import Keystore
 
@@ -25,6 +26,7 @@ __all__ = [
     "KEY_NAME",
     "NETWORKS",
     "PUSH_SECONDS",
+    "Carried",
     "Connection",
     "GatewayKey",
     "push_entry",
@@ -147,8 +149,24 @@ class Connection:
         return ledger
 
 
-def push_entry(ledger: "EthereumLedger", index: int, *, timeout_seconds: float) -> str:
-    """Carry an entry on until a block holds it, or the time is over, and return its state.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """How far an entry was carried.
+
+    Attributes
+    ----------
+    state
+        ``queued``, ``submitted``, ``mined`` or ``final``.
+    detail
+        Why it waits, for example ``not-registrar``; empty where that is plain.
+    """
+
+    state: str
+    detail: str = ""
+
+
+def push_entry(ledger: "EthereumLedger", index: int, *, timeout_seconds: float) -> Carried:
+    """Carry an entry on until a block holds it, the contract takes none, or the time is over.
 
     Raises
     ------
@@ -162,15 +180,17 @@ def push_entry(ledger: "EthereumLedger", index: int, *, timeout_seconds: float) 
         try:
             ledger.sync()
         except UnreachableError:
-            return str(ledger.state_of(index).state)
+            found = ledger.state_of(index)
+            return Carried(state=str(found.state), detail=found.detail)
         found = ledger.state_of(index)
         if found.state is State.REFUSED:
             raise AccessRefusedError(
                 f"the contract refused entry {index} ({found.detail or 'no reason given'})",
                 reason=found.detail or "refused",
             )
-        if found.state in (State.MINED, State.FINAL) or time.monotonic() >= deadline:
-            return str(found.state)
+        is_there = found.state in (State.MINED, State.FINAL)
+        if is_there or found.detail in PASSING_REASONS or time.monotonic() >= deadline:
+            return Carried(state=str(found.state), detail=found.detail)
         time.sleep(_POLL_SECONDS)
 
 

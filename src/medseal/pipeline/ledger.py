@@ -28,6 +28,7 @@ __all__ = [
     "status",
     "sync",
     "verify_receipt_file",
+    "waiting_reasons",
 ]
 
 MAX_RECEIPT_BYTES = 1024**2
@@ -238,6 +239,12 @@ def sync(
 
         state = ledger.wait(until, timeout_seconds, progress=tell)
     return recovered | _counts(state)
+
+
+def waiting_reasons(workspace: Workspace) -> dict[str, int]:
+    """Return why entries wait that are queued for a contract, each reason with their number."""
+    ledger = workspace.ledger
+    return {} if isinstance(ledger, EmbeddedLedger) else ledger.waiting_reasons()
 
 
 def _counts(state: SyncState) -> dict[str, int]:

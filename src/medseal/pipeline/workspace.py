@@ -19,7 +19,7 @@ from medseal.ledger import (
     SigningKey,
     genesis_event,
 )
-from medseal.pipeline.connection import PUSH_SECONDS, Connection, push_entry
+from medseal.pipeline.connection import PUSH_SECONDS, Carried, Connection, push_entry
 from medseal.pipeline.keys import WorkspaceKeys
 from medseal.pipeline.network import NetworkSetting
 from medseal.pipeline.records import SealedRecord, leaf_digest
@@ -323,14 +323,14 @@ class Workspace:
         self.last_entry = receipt.index
         return self.write_receipt(f"event-{receipt.index}", receipt)
 
-    def push(self, *, timeout_seconds: float = PUSH_SECONDS) -> str:
+    def push(self, *, timeout_seconds: float = PUSH_SECONDS) -> Carried:
         """Bring the last event to the network and return how far it is by then.
 
         Returns
         -------
-        str
-            ``final`` without a network; else ``queued``, ``submitted``, ``mined`` or ``final``.
-            What is not there yet, `sync` carries on.
+        Carried
+            ``final`` without a network; else how far it is. What is not there yet, `sync` carries
+            on.
 
         Raises
         ------
@@ -340,7 +340,7 @@ class Workspace:
             The node serves another chain, or the contract is not there.
         """
         if isinstance(self.ledger, EmbeddedLedger) or self.last_entry is None:
-            return "final"
+            return Carried(state="final")
         return push_entry(self.ledger, self.last_entry, timeout_seconds=timeout_seconds)
 
     def receipt_path(self, name: str) -> Path:

@@ -1,11 +1,13 @@
-"""Nodes for the tests of the network ledger: each is started once a session."""
+"""Nodes for the tests of the network ledger: started once a session, or for a test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from medseal.ledger import EthereumLedger
+from tests.ledger.ethereum.gateways import Accounts, deploy
 from tests.ledger.ethereum.nodes import (
-    NodeAccount,
     NodeProcess,
     node_accounts,
     start_anvil,
@@ -14,7 +16,7 @@ from tests.ledger.ethereum.nodes import (
 
 
 @pytest.fixture(scope="session")
-def accounts() -> tuple[NodeAccount, ...]:
+def accounts() -> Accounts:
     """Rich accounts of every node, with their keys."""
     return node_accounts()
 
@@ -45,3 +47,17 @@ def ganache() -> Iterator[NodeProcess]:
     """Ganache, Shanghai rules, a block for each transaction; do not end it."""
     with start_ganache() as node:
         yield node
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeProcess]:
+    """A node with Prague rules of this test alone; it keeps its chain when it is restarted."""
+    with start_anvil(state=tmp_path / "chain.json") as started:
+        yield started
+
+
+@pytest.fixture
+def ledger(node: NodeProcess, accounts: Accounts, tmp_path: Path) -> Iterator[EthereumLedger]:
+    """The ledger of a gateway that owns a contract on that node."""
+    with deploy(node, accounts[0], tmp_path / "gateway") as opened:
+        yield opened

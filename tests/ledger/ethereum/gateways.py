@@ -7,9 +7,11 @@ from pathlib import Path
 from eth_utils.crypto import keccak
 
 from medseal.ledger import (
+    Action,
     EthereumLedger,
     Event,
     EventKind,
+    Grant,
     KeySigner,
     NetworkSettings,
     Receipt,
@@ -25,6 +27,8 @@ ANCHORED = keccak(b"Anchored(bytes32,address,uint64,uint64,bytes32)")
 GRANTED = keccak(b"Granted(bytes32,address,uint256)")
 SUBJECT = "sha256:" + "5a" * 32
 PERSON = "0" * 31 + "7"
+WAIT_SECONDS = 20.0
+Accounts = tuple[NodeAccount, ...]
 QUICK = NetworkSettings(
     timeout_seconds=2.0,
     simulation_seconds=0.3,
@@ -55,6 +59,37 @@ def reopen(ledger: EthereumLedger, node: NodeProcess, **change: object) -> Ether
     settings = replace(ledger.settings, **change)  # type: ignore[arg-type]
     address = ledger.contract.address
     return EthereumLedger(node.url, address, ledger.signer, folder=ledger.folder, settings=settings)
+
+
+def grant(ledger: EthereumLedger, action: Action = Action.VIEW, account: str = PERSON) -> int:
+    """Give a grant and return its index."""
+    given = Grant(account=account, subject=SUBJECT, action=action)
+    return ledger.grant(given, actor=ledger.signer.account).index
+
+
+def act(node: NodeProcess, sender: NodeAccount, ledger: EthereumLedger, event: Event) -> None:
+    """Let the contract carry out an event that no log of ours has."""
+    (data,) = calls_of(event)
+    call = {"from": sender.address, "to": ledger.contract.address, "data": "0x" + data.hex()}
+    node.rpc("eth_sendTransaction", call)
+
+
+def steal(node: NodeProcess, ledger: EthereumLedger, item_hash: str | None = None) -> None:
+    """Let another client with the same key take the next number, or that of a transaction."""
+    if item_hash is not None:
+        node.rpc("anvil_dropTransaction", item_hash)
+    sender = ledger.signer.address
+    node.rpc("eth_sendTransaction", {"from": sender, "to": sender})
+
+
+def newest_hash(ledger: EthereumLedger, index: int) -> str:
+    """Return the newest transaction of a change that a node has accepted."""
+    (item,) = [
+        one
+        for one in ledger._outbox.items(Stage.SUBMITTED, kind=ItemKind.CALL)
+        if one.place == index
+    ]
+    return ledger._outbox.signed(item)[0].hash
 
 
 def seals(count: int) -> list[Event]:

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,52 +11,30 @@ from medseal.errors import ChainMismatchError, ConsistencyError, StorageFullErro
 from medseal.ledger import (
     Action,
     EthereumLedger,
-    Grant,
     KeySigner,
-    PauseChange,
     Role,
     RoleChange,
     State,
     SyncState,
-    pause_event,
     role_event,
 )
 from medseal.ledger.ethereum.contract import Contract
-from medseal.ledger.item import ItemKind, Stage
+from medseal.ledger.item import Stage
 from tests.ledger.ethereum.gateways import (
     PERSON,
     SUBJECT,
+    WAIT_SECONDS,
+    Accounts,
     check_receipts,
     check_truth,
     deploy,
+    grant,
     granted,
     quick,
     reopen,
     seals,
 )
-from tests.ledger.ethereum.nodes import NodeAccount, NodeProcess, start_anvil
-
-Accounts = tuple[NodeAccount, ...]
-WAIT_SECONDS = 20.0
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeProcess]:
-    with start_anvil(state=tmp_path / "chain.json") as started:
-        yield started
-
-
-@pytest.fixture
-def ledger(node: NodeProcess, accounts: Accounts, tmp_path: Path) -> Iterator[EthereumLedger]:
-    with deploy(node, accounts[0], tmp_path / "gateway") as opened:
-        yield opened
-
-
-def grant(ledger: EthereumLedger, action: Action = Action.VIEW, account: str = PERSON) -> int:
-    """Give a grant and return its index."""
-    given = Grant(account=account, subject=SUBJECT, action=action)
-    return ledger.grant(given, actor=ledger.signer.account).index
-
+from tests.ledger.ethereum.nodes import NodeProcess, start_anvil
 
 # --- A node that is away --------------------------------------------------------------------------
 
@@ -328,221 +305,6 @@ def test_what_was_final_and_is_replaced_is_told_and_sent_again(
     node.rpc("anvil_mine", hex(1))
     ledger.wait("final", WAIT_SECONDS)
     assert granted(ledger) == 1
-    assert ledger.state_of(index).state is State.FINAL
-    check_truth(ledger)
-
-
-# --- Numbers of transactions ----------------------------------------------------------------------
-
-
-def steal(node: NodeProcess, ledger: EthereumLedger, item_hash: str) -> None:
-    """Let another client with the same key take the number of a waiting transaction."""
-    node.rpc("anvil_dropTransaction", item_hash)
-    sender = ledger.signer.address
-    node.rpc("eth_sendTransaction", {"from": sender, "to": sender})
-
-
-def newest_hash(ledger: EthereumLedger, index: int) -> str:
-    (item,) = [
-        one
-        for one in ledger._outbox.items(Stage.SUBMITTED, kind=ItemKind.CALL)
-        if one.place == index
-    ]
-    return ledger._outbox.signed(item)[0].hash
-
-
-def test_a_stolen_number_is_replaced(ledger: EthereumLedger, node: NodeProcess) -> None:
-    node.rpc("evm_setAutomine", False)
-    index = grant(ledger)
-    ledger.sync()
-    assert ledger.state_of(index).state is State.SUBMITTED
-    steal(node, ledger, newest_hash(ledger, index))
-    node.rpc("evm_setAutomine", True)
-    node.rpc("anvil_mine", hex(1))
-    ledger.wait("final", WAIT_SECONDS)
-    assert granted(ledger) == 1
-    check_truth(ledger)
-
-
-def test_what_a_later_change_overtook_is_not_sent_any_more(
-    ledger: EthereumLedger, node: NodeProcess
-) -> None:
-    node.rpc("evm_setAutomine", False)
-    first = grant(ledger)
-    ledger.revoke(PERSON, SUBJECT, actor=ledger.signer.account)
-    ledger.sync()
-    steal(node, ledger, newest_hash(ledger, first))
-    node.rpc("evm_setAutomine", True)
-    node.rpc("anvil_mine", hex(1))
-    ledger.wait("final", WAIT_SECONDS)
-    overtaken = ledger.state_of(first)
-    assert (overtaken.state, overtaken.detail) == (State.REFUSED, "overtaken")
-    assert granted(ledger) == 0
-    assert ledger.may(PERSON, SUBJECT, Action.VIEW).reason == "no-grant"
-    check_truth(ledger)
-
-
-def test_two_gateways_with_one_key(
-    node: NodeProcess, tmp_path: Path, ledger: EthereumLedger
-) -> None:
-    with EthereumLedger(
-        node.url,
-        ledger.contract.address,
-        ledger.signer,
-        folder=tmp_path / "clone",
-        settings=quick(),
-    ) as clone:
-        both = (ledger, clone)
-        for number, one in enumerate(both):
-            one.start()
-            for turn in range(10):
-                grant(one, account=f"{100 * number + turn + 1:032x}")
-                one.append_many(seals(3))
-        for one in both:
-            one.wait("final", WAIT_SECONDS)
-            one.stop()
-            assert one.state().refused == 0
-            check_truth(one)
-        assert granted(ledger) == 20
-
-
-def test_what_was_stored_with_the_lost_number_comes_first_or_not_at_all(
-    ledger: EthereumLedger, node: NodeProcess
-) -> None:
-    # A grant and its revocation are signed and stored; then another client takes the first number.
-    first = grant(ledger)
-    last = ledger.revoke(PERSON, SUBJECT, actor=ledger.signer.account).index
-    ledger._mirror.scan()
-    ledger._relay._stage()
-    sender = ledger.signer.address
-    node.rpc("eth_sendTransaction", {"from": sender, "to": sender})
-    ledger.wait("final", WAIT_SECONDS)
-    told = ledger.state_of(first)
-    assert (told.state, told.detail) == (State.REFUSED, "overtaken")
-    assert ledger.state_of(last).state is State.FINAL
-    assert granted(ledger) == 0
-    assert ledger.grants() == []
-
-
-def test_a_number_is_lost_only_when_its_block_is_final(
-    node: NodeProcess, accounts: Accounts, tmp_path: Path
-) -> None:
-    with deploy(node, accounts[0], tmp_path / "gateway", quick(confirmations=2)) as ledger:
-        node.rpc("evm_setAutomine", False)
-        index = grant(ledger)
-        ledger.sync()
-        steal(node, ledger, newest_hash(ledger, index))
-        node.rpc("evm_setAutomine", True)
-        node.rpc("anvil_mine", hex(1))
-        for _ in range(4):
-            ledger.sync()
-        told = ledger.state_of(index)
-        assert (told.state, told.detail) == (State.QUEUED, "nonce-taken")
-        node.rpc("anvil_mine", hex(2))
-        ledger.sync()
-        assert ledger.state_of(index).state is State.MINED
-        ledger.wait("final", WAIT_SECONDS, progress=lambda _: node.rpc("anvil_mine", hex(1)))
-        assert granted(ledger) == 1
-
-
-def test_a_number_that_nobody_holds_any_more_is_used_up(
-    ledger: EthereumLedger, node: NodeProcess
-) -> None:
-    # A number is lost, its item takes another one, and then the number is free again.
-    node.rpc("evm_setAutomine", False)
-    grant(ledger)
-    index = grant(ledger, Action.SHARE)
-    ledger.sync()
-    first, second = ledger._outbox.items(Stage.SUBMITTED)
-    ledger._outbox.note(first, Stage.SKIPPED, "overtaken")
-    node.rpc("anvil_dropTransaction", ledger._outbox.signed(first)[0].hash)
-    for _ in range(3):
-        ledger.sync()
-    node.rpc("evm_setAutomine", True)
-    node.rpc("anvil_mine", hex(1))
-    ledger.wait("final", WAIT_SECONDS)
-    told = ledger.state_of(index)
-    assert told.transaction == ledger._outbox.signed(second)[0].hash
-    assert granted(ledger) == 1
-    check_truth(ledger)
-
-
-def test_a_stuck_transaction_pays_more_under_its_own_number(
-    node: NodeProcess, accounts: Accounts, tmp_path: Path
-) -> None:
-    settings = quick(fees=replace(quick().relay.fees, bump_seconds=0.05))
-    with deploy(node, accounts[0], tmp_path / "gateway", settings) as ledger:
-        node.rpc("evm_setAutomine", False)
-        index = grant(ledger)
-        ledger.sync()
-        first = newest_hash(ledger, index)
-        time.sleep(0.06)
-        ledger.sync()
-        second = newest_hash(ledger, index)
-        assert first != second
-        (item,) = ledger._outbox.items(Stage.SUBMITTED, kind=ItemKind.CALL)
-        new, old = ledger._outbox.signed(item)
-        assert new.nonce == old.nonce
-        assert new.price > 1.1 * old.price
-        node.rpc("evm_setAutomine", True)
-        node.rpc("anvil_mine", hex(1))
-        ledger.wait("final", WAIT_SECONDS)
-        assert ledger.state_of(index).transaction == second
-        assert granted(ledger) == 1
-
-
-def test_fees_above_the_limit_wait(node: NodeProcess, accounts: Accounts, tmp_path: Path) -> None:
-    settings = quick(fees=replace(quick().relay.fees, max_price_wei=1))
-    with deploy(node, accounts[0], tmp_path / "gateway", settings) as ledger:
-        index = grant(ledger)
-        ledger.sync(flush=True)
-        assert ledger.state_of(index).detail == "fee-above-limit"
-        dear = replace(settings, relay=quick().relay)
-        with reopen(ledger, node, relay=dear.relay) as again:
-            again.wait("final", WAIT_SECONDS)
-
-
-# --- Refusals that come late ----------------------------------------------------------------------
-
-
-def test_a_change_recorded_in_an_outage_may_be_refused_later(
-    ledger: EthereumLedger, node: NodeProcess, accounts: Accounts, tmp_path: Path
-) -> None:
-    signer = KeySigner.from_key(accounts[3].key)
-    with EthereumLedger(
-        node.url, ledger.contract.address, signer, folder=tmp_path / "other", settings=quick()
-    ) as other:
-        node.stop()
-        index = grant(other)
-        receipts = other.append_many(seals(2))
-        node.restart()
-        for _ in range(3):
-            other.sync(flush=True)
-        refused = other.state_of(index)
-        assert (refused.state, refused.detail) == (State.REFUSED, "not-registrar")
-        assert refused.transaction is not None
-        # Nor may it anchor; the entries wait, and say why.
-        assert other.state() == SyncState(queued=4, submitted=0, mined=0, final=0, refused=1)
-        assert other.state_of(receipts[0].index).detail == "not-registrar"
-        event = role_event(signer.account, Role.REGISTRAR, RoleChange.ADD, actor="0" * 32)
-        ledger.append(event)
-        ledger.wait("final", WAIT_SECONDS)
-        other.wait("final", WAIT_SECONDS)
-        assert other.state().refused == 1
-        check_truth(other)
-
-
-def test_anchors_wait_while_the_contract_is_paused(ledger: EthereumLedger) -> None:
-    actor = ledger.signer.account
-    ledger.append(pause_event(PauseChange.PAUSE, actor=actor))
-    ledger.sync(flush=True)
-    index = ledger.append(seals(1)[0]).index
-    ledger.sync(flush=True)
-    ledger.sync(flush=True)
-    waiting = ledger.state_of(index)
-    assert (waiting.state, waiting.detail) == (State.QUEUED, "paused")
-    ledger.append(pause_event(PauseChange.RESUME, actor=actor))
-    ledger.wait("final", WAIT_SECONDS)
     assert ledger.state_of(index).state is State.FINAL
     check_truth(ledger)
 

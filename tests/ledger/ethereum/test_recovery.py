@@ -1,6 +1,5 @@
 """A lost outbox: what the chain shows is settled, what it refused once is not sent now."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,26 +7,29 @@ import pytest
 from medseal.errors import UnreachableError
 from medseal.ledger import (
     Action,
+    ConsentChange,
     EthereumLedger,
     Grant,
     KeySigner,
     Role,
     RoleChange,
     State,
+    consent_event,
     erase_event,
     role_event,
 )
-from tests.ledger.ethereum.gateways import PERSON, QUICK, SUBJECT, check_truth, deploy, granted
-from tests.ledger.ethereum.nodes import NodeAccount, NodeProcess, start_anvil
-
-Accounts = tuple[NodeAccount, ...]
-WAIT_SECONDS = 20.0
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeProcess]:
-    with start_anvil(state=tmp_path / "chain.json") as started:
-        yield started
+from tests.ledger.ethereum.gateways import (
+    PERSON,
+    QUICK,
+    SUBJECT,
+    WAIT_SECONDS,
+    Accounts,
+    check_truth,
+    deploy,
+    grant,
+    granted,
+)
+from tests.ledger.ethereum.nodes import NodeProcess
 
 
 def test_what_was_refused_once_is_not_sent_when_it_would_be_allowed(
@@ -35,7 +37,6 @@ def test_what_was_refused_once_is_not_sent_when_it_would_be_allowed(
 ) -> None:
     signer = KeySigner.from_key(accounts[1].key)
     account, folder = signer.account, tmp_path / "other"
-    view = Grant(account=PERSON, subject=SUBJECT, action=Action.VIEW)
     share = Grant(account=PERSON, subject=SUBJECT, action=Action.SHARE)
     with deploy(node, accounts[0], tmp_path / "owner") as owner:
         address = owner.contract.address
@@ -44,13 +45,14 @@ def test_what_was_refused_once_is_not_sent_when_it_would_be_allowed(
             return EthereumLedger(node.url, address, signer, folder=folder, settings=QUICK)
 
         with open_again() as ledger:
-            # 1. Recorded while the node is away, refused later: not a registrar yet.
+            # 1. Recorded while the node is away, refused later: not the owner.
             node.stop()
-            refused = ledger.grant(view, actor=account).index
+            event = role_event(account, Role.AUDITOR, RoleChange.ADD, actor=account)
+            refused = ledger.append(event).index
             node.restart()
             ledger.sync()
             assert ledger.state_of(refused).state is State.REFUSED
-            # 2. Now it is one; an erasure holds here only, a grant arrives.
+            # 2. Now it is a registrar; an erasure holds here only, a grant arrives.
             owner.append(role_event(account, Role.REGISTRAR, RoleChange.ADD, actor="0" * 32))
             owner.wait("final", WAIT_SECONDS)
             erased = ledger.append(erase_event("sha256:" + "6b" * 32, actor=account)).index
@@ -74,4 +76,50 @@ def test_what_was_refused_once_is_not_sent_when_it_would_be_allowed(
             assert ledger.state_of(erased).state is State.FINAL
             assert [grant.action for grant in ledger.grants()] == [Action.SHARE]
             assert granted(ledger) == 1
+            check_truth(ledger)
+
+
+def test_what_waits_for_leave_is_not_taken_for_refused(
+    node: NodeProcess, accounts: Accounts, tmp_path: Path
+) -> None:
+    signer = KeySigner.from_key(accounts[1].key)
+    account, folder = signer.account, tmp_path / "other"
+    with deploy(node, accounts[0], tmp_path / "owner") as owner:
+        address = owner.contract.address
+        owner.append(role_event(account, Role.REGISTRAR, RoleChange.ADD, actor="0" * 32))
+        owner.wait("final", WAIT_SECONDS)
+
+        def open_again() -> EthereumLedger:
+            return EthereumLedger(node.url, address, signer, folder=folder, settings=QUICK)
+
+        with open_again() as ledger:
+            # A consent waits, as the gateway is no consent service; later changes pass it.
+            node.stop()
+            give = consent_event(SUBJECT, ConsentChange.GIVE, "sha256:" + "6b" * 32, actor=account)
+            waiting = ledger.append(give).index
+            node.restart()
+            ledger.sync()
+            first, revoked, again = (
+                grant(ledger),
+                ledger.revoke(PERSON, SUBJECT, actor=account).index,
+                grant(ledger),
+            )
+            for _ in range(5):
+                ledger.sync()
+            seen = [ledger.state_of(index) for index in (first, revoked, again)]
+            assert [told.state for told in seen] == [State.FINAL] * 3
+            last = grant(ledger, Action.SHARE)
+        for file in folder.glob("outbox*"):
+            file.unlink()
+        with open_again() as ledger:
+            for _ in range(5):
+                ledger.sync()
+            assert [ledger.state_of(index) for index in (first, revoked, again)] == seen
+            assert ledger.state_of(last).state is State.FINAL
+            told = ledger.state_of(waiting)
+            assert (told.state, told.detail) == (State.QUEUED, "not-consent-service")
+            assert granted(ledger) == 3
+            owner.append(role_event(account, Role.CONSENT_SERVICE, RoleChange.ADD, actor="0" * 32))
+            owner.wait("final", WAIT_SECONDS)
+            ledger.wait("final", WAIT_SECONDS)
             check_truth(ledger)

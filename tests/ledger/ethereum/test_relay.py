@@ -1,6 +1,5 @@
 """The relay on a node: order, windows, repetition with the same bytes, and one sender at a time."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from medseal.ledger.outbox import Outbox
 from tests.ledger.ethereum.gateways import (
     QUICK,
     SUBJECT,
+    WAIT_SECONDS,
+    Accounts,
     check_truth,
     deploy,
     granted,
@@ -32,22 +33,7 @@ from tests.ledger.ethereum.gateways import (
     reopen,
     seals,
 )
-from tests.ledger.ethereum.nodes import NodeAccount, NodeProcess, start_anvil
-
-Accounts = tuple[NodeAccount, ...]
-WAIT_SECONDS = 20.0
-
-
-@pytest.fixture
-def node() -> Iterator[NodeProcess]:
-    with start_anvil() as started:
-        yield started
-
-
-@pytest.fixture
-def ledger(node: NodeProcess, accounts: Accounts, tmp_path: Path) -> Iterator[EthereumLedger]:
-    with deploy(node, accounts[0], tmp_path / "gateway") as opened:
-        yield opened
+from tests.ledger.ethereum.nodes import NodeProcess, start_anvil
 
 
 def grants(ledger: EthereumLedger, count: int) -> list[int]:

@@ -51,6 +51,10 @@ class AnchoredLog:
             raise InputError(f"the log has no entry {index}")
         return self._outbox.state_of(index)
 
+    def waiting_reasons(self) -> dict[str, int]:
+        """Return why changes and anchors wait that are `queued`, each with their number."""
+        return self._outbox.reasons()
+
     # --- Proofs -------------------------------------------------------------------------------
 
     def prove(self, entry: int | Digest, *, size: int | None = None) -> Receipt:

@@ -15,6 +15,7 @@ __all__ = [
     "ADDRESS_DIGITS",
     "MAX_GRANT_EXPIRY_MS",
     "NEVER_MS",
+    "SELECTOR_BYTES",
     "WORD_BYTES",
     "account_to_address",
     "account_word",
@@ -23,8 +24,11 @@ __all__ = [
     "address_to_account",
     "anchor_call",
     "calls_of",
+    "changed_by",
     "checked_address",
     "commitment_word",
+    "gate_of",
+    "is_break_glass",
     "pack_purpose",
     "pack_terms",
     "role_id",
@@ -35,6 +39,7 @@ __all__ = [
 
 WORD_BYTES = 32
 ADDRESS_DIGITS = 40
+SELECTOR_BYTES = 4
 # Expiry of a grant without end: the largest number that its 48 bits hold.
 NEVER_MS = 2**48 - 1
 # 9999-12-31T23:59:59.999Z, the last instant that an event or a grant can name.
@@ -50,6 +55,10 @@ _LETTER_BITS = 6
 _PURPOSE_BITS = 192
 _EXPIRY_BITS = 48
 _ACTIONS = tuple(Action)
+# Where the third word of a call begins.
+_TERMS = SELECTOR_BYTES + 2 * WORD_BYTES
+_WINDOW = "window"
+_WHOLE = "whole"
 
 # keccak256("medseal.<role>"); the owner is the default administrator of OpenZeppelin.
 _ROLE_IDS: Mapping[str, bytes] = {
@@ -336,3 +345,35 @@ def calls_of(event: Event) -> tuple[bytes, ...]:
     """
     calls = _CALLS.get(event.kind)
     return () if calls is None else calls(event)
+
+
+def is_break_glass(call: bytes) -> bool:
+    """Say whether a call opens a window of broken glass."""
+    return call.startswith(_BREAK_GLASS)
+
+
+def gate_of(call: bytes) -> bytes:
+    """Return the part of a call that decides whether its sender may make it: the function.
+
+    Of broken glass the clinician too, who must hold a role.
+    """
+    words = 2 if is_break_glass(call) else 0
+    return call[: SELECTOR_BYTES + words * WORD_BYTES]
+
+
+def changed_by(call: bytes) -> frozenset[object]:
+    """Return what a call changes of its scope: single actions, a window; of others all of it.
+
+    Of two calls for one account and image the later one replaces the earlier where both change
+    the same.
+    """
+    if call.startswith(_GRANT):
+        # The action stands in the first two bytes of the terms.
+        return frozenset({int.from_bytes(call[_TERMS:][:2])})
+    if call.startswith(_REVOKE):
+        return frozenset({int.from_bytes(call[_TERMS:][:WORD_BYTES])})
+    if is_break_glass(call):
+        return frozenset({_WINDOW})
+    if call.startswith(_REVOKE_ALL):
+        return frozenset({_WINDOW, *range(len(_ACTIONS))})
+    return frozenset({_WHOLE})

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from medseal.digest import Digest
@@ -15,6 +14,7 @@ from medseal.errors import (
     RevertedError,
     UnreachableError,
 )
+from medseal.ledger.closing import Closing
 from medseal.ledger.embedded import EmbeddedLedger
 from medseal.ledger.ethereum.anchored import AnchoredLog
 from medseal.ledger.ethereum.background import Background
@@ -41,12 +41,12 @@ from medseal.ledger.item import Stage, State
 from medseal.ledger.merkle import leaf_hash
 from medseal.ledger.protocol import SyncState
 from medseal.ledger.receipt import Receipt
-from medseal.ledger.rights import grant_event, revoke_event
+from medseal.ledger.recording import Recording
 
 __all__ = ["EthereumLedger"]
 
 
-class EthereumLedger(AnchoredLog):
+class EthereumLedger(AnchoredLog, Recording, Closing):
     """A log whose rights a contract judges and whose checkpoints that contract anchors.
 
     A receipt is durable here before the network is asked; `sync` or the thread of `start` bring
@@ -177,17 +177,6 @@ class EthereumLedger(AnchoredLog):
         """Stop the thread and close the files; what waits is carried on after the next opening."""
         self._closing.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     # --- Recording ----------------------------------------------------------------------------
 
     def append(self, event: Event) -> Receipt:
@@ -254,22 +243,6 @@ class EthereumLedger(AnchoredLog):
         except InputError:
             return False
         return True
-
-    def grant(self, grant: Grant, *, actor: str, at_ms: int | None = None) -> Receipt:
-        """Give a grant; see `Ledger.grant`."""
-        return self.append(grant_event(grant, actor=actor, at_ms=at_ms))
-
-    def revoke(
-        self,
-        account: str,
-        subject: str,
-        action: Action | None = None,
-        *,
-        actor: str,
-        at_ms: int | None = None,
-    ) -> Receipt:
-        """Take back one action or all; see `Ledger.revoke`."""
-        return self.append(revoke_event(account, subject, action, actor=actor, at_ms=at_ms))
 
     # --- Rights -------------------------------------------------------------------------------
 
@@ -381,9 +354,11 @@ class EthereumLedger(AnchoredLog):
             if missed is None and _is_reached(found, wanted):
                 return found
             if time.monotonic() >= deadline:
+                reasons = ", ".join(f"{word}: {n}" for word, n in self.waiting_reasons().items())
                 raise UnreachableError(
                     f"{found.queued} entries are queued, {found.submitted} submitted and"
                     f" {found.mined} mined after {timeout_seconds:g} s"
+                    + (f" ({reasons})" if reasons else "")
                     + ("" if missed is None else f": {missed}")
                 )
             time.sleep(self.settings.poll_seconds)

@@ -2,11 +2,12 @@
 
 from medseal.errors import ConsistencyError
 from medseal.ledger.embedded import EmbeddedLedger
-from medseal.ledger.ethereum.codec import anchor_call, calls_of
+from medseal.ledger.ethereum.codec import anchor_call, calls_of, is_break_glass
 from medseal.ledger.events import Event, EventKind, now_ms
 from medseal.ledger.grants import Role
-from medseal.ledger.item import ANCHOR_SCOPE, ItemKind, NewItem
+from medseal.ledger.item import ANCHOR_SCOPE, Item, ItemKind, NewItem
 from medseal.ledger.outbox import Outbox
+from medseal.ledger.rules import BREAK_GLASS_WINDOW_MS
 
 __all__ = [
     "ERASE_SCOPE",
@@ -111,6 +112,13 @@ class Mirror:
                 items += _items_of(index, event)
             self._outbox.extend(items, end)
             cursor = end
+
+    def is_over(self, item: Item) -> bool:
+        """Say whether an item would come too late: broken glass opens an image for an hour."""
+        if not is_break_glass(item.data):
+            return False
+        [(_, event)] = self._log.events(item.place, item.place + 1)
+        return now_ms() - event.at_ms >= BREAK_GLASS_WINDOW_MS
 
     def close_batch(self, *, flush: bool = False) -> None:
         """Queue an anchor of the newest checkpoint when a batch is full or old, or at once."""

@@ -1,11 +1,12 @@
 """A lost outbox filled again: which changes of rights of the log the chain holds already."""
 
+from bisect import bisect_left
 from typing import Any
 
 from medseal.errors import NodeError
 from medseal.ledger.ethereum.answers import parse_data
 from medseal.ledger.ethereum.contract import Contract
-from medseal.ledger.ethereum.mirror import ERASE_SCOPE
+from medseal.ledger.ethereum.mirror import ERASE_SCOPE, GATE_SCOPES
 from medseal.ledger.item import Item, ItemKind, Settled, Stage
 from medseal.ledger.outbox import Outbox
 
@@ -13,14 +14,16 @@ __all__ = ["recover"]
 
 # Data of a call that we have sent, and where it stands: transaction, block number, block hash.
 _Place = tuple[str, int, str]
+_ALL = ""
 
 
 def recover(outbox: Outbox, contract: Contract, sender: str) -> None:
     """Settle the queued calls that were sent before the outbox was lost.
 
-    Calls are sent in order. So one that the chain does not show, before one that it does, was
-    refused there, and must not be sent now: it would undo what came after it. Anchors need no
-    such care, as the contract takes each root once.
+    Calls of one scope are sent in order. So one that the chain does not show, before one that it
+    does, was refused there, and must not be sent now: it would undo what came after it. A change
+    of roles, a pause or an erasure never waits for leave, so any later call tells. Anchors need
+    no such care, as the contract takes each root once.
 
     Parameters
     ----------
@@ -38,18 +41,29 @@ def recover(outbox: Outbox, contract: Contract, sender: str) -> None:
         item for item in outbox.items(Stage.QUEUED, kind=ItemKind.CALL) if item.nonce is None
     ]
     sent = _sent_calls(contract, sender) if waiting else []
-    found: list[tuple[Item, _Place | None]] = []
-    start = 0
+    found: dict[int, _Place] = {}
+    places: dict[bytes, list[int]] = {}
+    for at, (data, _) in enumerate(sent):
+        places.setdefault(data, []).append(at)
+    # How far the chain was read for a scope, and the last call that it shows, of a scope or of all.
+    starts: dict[str, int] = {}
+    last_shown: dict[str, int] = {}
     for item in waiting:
-        at = next((k for k in range(start, len(sent)) if sent[k][0] == item.data), None)
-        found.append((item, None if at is None else sent[at][1]))
-        start = start if at is None else at + 1
-    while found and found[-1][1] is None:
-        found.pop()
-    outbox.settle([_settled(item, *place) for item, place in found if place is not None])
-    for item in (item for item, place in found if place is None):
-        is_ours_only = item.scope.startswith(ERASE_SCOPE)
-        outbox.note(item, Stage.SKIPPED if is_ours_only else Stage.REFUSED, "not-on-chain")
+        of_data = places.get(item.data, [])
+        first = bisect_left(of_data, starts.get(item.scope, 0))
+        if first < len(of_data):
+            at = of_data[first]
+            found[item.position] = sent[at][1]
+            starts[item.scope] = at + 1
+            last_shown[item.scope] = last_shown[_ALL] = item.position
+    outbox.settle(
+        [_settled(item, *found[item.position]) for item in waiting if item.position in found]
+    )
+    for item in waiting:
+        tells = _ALL if item.scope.startswith(GATE_SCOPES) else item.scope
+        if item.position not in found and item.position < last_shown.get(tells, 0):
+            is_ours_only = item.scope.startswith(ERASE_SCOPE)
+            outbox.note(item, Stage.SKIPPED if is_ours_only else Stage.REFUSED, "not-on-chain")
 
 
 def _settled(item: Item, name: str, block_number: int, block_hash: str) -> Settled:

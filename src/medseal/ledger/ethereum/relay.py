@@ -14,12 +14,13 @@ from medseal.errors import (
     UnderpricedError,
 )
 from medseal.ledger.ethereum.answers import Fees
-from medseal.ledger.ethereum.codec import account_to_address
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.fees import signed_transaction
+from medseal.ledger.ethereum.gate import Gate
 from medseal.ledger.ethereum.mirror import ERASE_SCOPE, OWNER_SCOPE, Mirror
+from medseal.ledger.ethereum.numbers import Numbers
+from medseal.ledger.ethereum.order import Order
 from medseal.ledger.ethereum.recovery import recover
-from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.ethereum.settings import RelaySettings
 from medseal.ledger.ethereum.signer import TransactionSigner
 from medseal.ledger.ethereum.tracker import Tracker
@@ -36,30 +37,6 @@ _UNDERPRICED = "underpriced"
 
 class _Stop(Exception):  # noqa: N818 - ends a round early, it is no error
     """Nothing more can be sent in this round."""
-
-
-class _Numbers:
-    """Numbers of transactions of one account, as the node and this round know them.
-
-    Attributes
-    ----------
-    used
-        Those below stand in blocks.
-    lost
-        Those below stand in blocks that are not replaced any more: what was signed under them and
-        has no receipt is lost for good.
-    next
-        Those below are known to the node.
-    """
-
-    def __init__(self, node: Node, account: str, confirmations: int) -> None:
-        address = account_to_address(account)
-        self.used = self.lost = node.nonce(address, "latest")
-        if confirmations:
-            deep = max(0, node.block_number() - confirmations)
-            self.lost = min(self.used, node.nonce(address, deep))
-        # What a node has accepted may be more than it has put into blocks, never less.
-        self.next = max(self.used, node.nonce(address, "pending"))
 
 
 class Relay:
@@ -92,9 +69,10 @@ class Relay:
         self._contract = contract
         self._signer = signer
         self._settings = settings
-        self._numbers: dict[str, _Numbers] = {}
+        self._numbers: dict[str, Numbers] = {}
         self._fees: Fees | None = None
         self._fresh: list[tuple[Item, SignedTransaction]] = []
+        self._staged: list[tuple[Item, SignedTransaction]] = []
         self._fillers: list[SignedTransaction] = []
         self._held: dict[int, int] | None = None
 
@@ -148,12 +126,11 @@ class Relay:
         """Send what waits, in order, and say whether anything was sent."""
         sent: list[Item] = []
         try:
-            staged = self._stage()
-            for filler in self._fillers:
-                self._node.send(filler.raw)
-            for item, signed in staged:
+            for item, signed in self._stage():
                 self._hand_over(item, signed)
                 sent.append(item)
+            for filler in self._fillers:
+                self._node.send(filler.raw)
         except (_Stop, NonceTooLowError):
             # Somebody with the same key was faster; the tracker looks who it was.
             pass
@@ -164,93 +141,122 @@ class Relay:
     def _stage(self) -> list[tuple[Item, SignedTransaction]]:
         """Return what has to be sent now; all of it is stored, with one fsync, before any is."""
         self._numbers, self._fees, self._held = {}, None, None
-        self._fresh, self._fillers = [], []
-        staged: list[tuple[Item, SignedTransaction]] = []
-        flying, most = 0, self._settings.max_in_flight
+        self._gate = Gate(self._outbox, self._tracker, self._signer.address)
+        self._order = Order(
+            self._outbox,
+            self._tracker,
+            self._node,
+            gate=self._gate,
+            numbers_of=self._numbers_of,
+            account=self._signer.account,
+        )
+        self._fresh, self._staged, self._fillers = [], [], []
         try:
-            # The oldest first, whatever their stage: the later ones wait for their numbers.
-            for item in self._outbox.items(Stage.QUEUED, Stage.SUBMITTED, limit=4 * most):
-                if flying >= most:
-                    break
-                steps = list(self._next_step(item))
-                for signed in steps:
-                    numbers = self._numbers_of(signed.account)
-                    numbers.next = max(numbers.next, signed.nonce + 1)
-                    staged.append((item, signed))
-                flying += bool(steps) or item.stage is Stage.SUBMITTED
+            flying = sum(self._send_numbered(account) for account in self._outbox.senders())
+            self._sign_waiting(self._settings.max_in_flight - flying)
         except _Stop:
             pass
+        self._gate.close()
         self._outbox.store_signed(self._fresh)
-        return staged
+        return self._staged
 
-    def _next_step(self, item: Item) -> Iterator[SignedTransaction]:
-        """Yield what has to be sent for an item now, if anything."""
+    def _put(self, item: Item, signed: SignedTransaction) -> None:
+        numbers = self._numbers_of(signed.account)
+        numbers.next = max(numbers.next, signed.nonce + 1)
+        self._staged.append((item, signed))
+
+    def _send_numbered(self, account: str) -> int:
+        """Send what has the next numbers of an account, and return how many are under way.
+
+        The lowest numbers come first, whatever was recorded first: all others wait for them.
+        """
+        numbers, flying = self._numbers_of(account), 0
+        most = self._settings.max_in_flight
+        for item in self._outbox.numbered(account, numbers.used, limit=most):
+            nonce = item.nonce
+            if nonce is None or nonce > numbers.next or self._is_over(item):
+                # A gap: what needs a number takes one of those first.
+                break
+            is_there = nonce < numbers.next and item.stage is Stage.SUBMITTED
+            steps = self._bump(item, numbers) if is_there else self._send_again(item, nonce)
+            for signed in steps:
+                self._put(item, signed)
+            flying += 1
+        return flying
+
+    def _sign_waiting(self, room: int) -> None:
+        """Sign as many as there is room for of those that need a number, the oldest first."""
+        gaps: list[int] = []
+        for item in self._waiting():
+            if room <= 0:
+                break
+            if self._needs_number(item, gaps):
+                signed = self._sign_anew(item)
+                if signed is not None:
+                    self._put(item, signed)
+                    room -= 1
+        if gaps and not self._fresh:
+            self._fill_gap(min(gaps))
+
+    def _needs_number(self, item: Item, gaps: list[int]) -> bool:
+        """Say whether an item has no number that it could be carried out under."""
         if item.nonce is None or item.account is None:
-            yield from self._sign_first(item)
-            return
+            return True
         numbers = self._numbers_of(item.account)
         if item.nonce < numbers.used:
             # Taken by another transaction, or mined a moment ago: the tracker tells.
-            if item.stage is Stage.QUEUED and item.nonce < numbers.lost:
-                yield from self._sign_again(item)
-        elif item.nonce < numbers.next and item.stage is Stage.SUBMITTED:
-            yield from self._bump(item, numbers)
-        elif item.nonce <= numbers.next:
-            yield self._signed_already(item, item.nonce)
-        elif self._node.transaction(self._outbox.signed(item)[0].hash) is None:
+            return item.stage is Stage.QUEUED and item.nonce < numbers.lost
+        if item.nonce <= numbers.next or self._gate.holds(item):
+            return False
+        if not self._order.is_known(item):
             # A gap that nobody fills: the chain begins anew and has other numbers.
-            yield from self._sign_again(item)
-        elif item.account == self._signer.account:
-            self._fill_gap(item.nonce)
+            return True
+        if item.account == self._signer.account:
+            gaps.append(item.nonce)
+        return False
 
-    def _signed_already(self, item: Item, nonce: int) -> SignedTransaction:
-        """Return the stored transaction, or one that pays more where it paid too little."""
+    def _waiting(self) -> Iterator[Item]:
+        """Yield all that may have to be sent, page by page: much of it may be held back."""
+        after, most = 0, 4 * self._settings.max_in_flight
+        while page := self._outbox.items(Stage.QUEUED, Stage.SUBMITTED, after=after, limit=most):
+            yield from (item for item in page if not self._is_over(item))
+            after = page[-1].position
+
+    def _is_over(self, item: Item) -> bool:
+        """Give up broken glass whose hour has passed: sent now, it would begin anew."""
+        is_over = item.stage is Stage.QUEUED and self._mirror.is_over(item)
+        if is_over:
+            self._outbox.note(item, Stage.REFUSED, "expired")
+        return is_over
+
+    def _send_again(self, item: Item, nonce: int) -> Iterator[SignedTransaction]:
+        """Yield the stored transaction, or one that pays more where it paid too little."""
         newest = self._outbox.signed(item)[0]
-        is_ours = item.account == self._signer.account
-        if item.detail == _UNDERPRICED and newest.price > 0 and is_ours:
-            return self._sign(item, nonce, above=newest.price)
-        return newest
+        if item.account == self._signer.account:
+            is_cheap = item.detail == _UNDERPRICED and newest.price > 0
+            yield self._sign(item, nonce, above=newest.price) if is_cheap else newest
+        elif not self._outbox.earlier(item):
+            # The numbers of a former key do not keep the order with ours.
+            yield newest
 
-    def _numbers_of(self, account: str) -> _Numbers:
+    def _numbers_of(self, account: str) -> Numbers:
         if account not in self._numbers:
             confirmations = self._settings.confirmations
-            self._numbers[account] = _Numbers(self._node, account, confirmations)
+            self._numbers[account] = Numbers(self._node, account, confirmations)
         return self._numbers[account]
 
     # --- Signing ------------------------------------------------------------------------------
 
-    def _sign_first(self, item: Item) -> Iterator[SignedTransaction]:
-        if self._is_wanted(item):
-            yield self._sign(item, self._free_nonce())
-
-    def _sign_again(self, item: Item) -> Iterator[SignedTransaction]:
-        """Sign an item whose number is lost, unless a later one of its scope comes before it."""
-        if self._tracker.settle_if_mined(item):
-            return
+    def _sign_anew(self, item: Item) -> SignedTransaction | None:
+        """Sign an item that has no number, or lost it, if its turn has come."""
+        if self._gate.holds(item):
+            return None
+        if item.nonce is not None and self._tracker.settle_if_mined(item):
+            return None
         nonce = self._free_nonce()
-        later = [one for one in self._outbox.later(item) if one.stage is not Stage.SKIPPED]
-        if any(self._comes_before(one, nonce) for one in later):
-            # Sent after it, this item would undo it. It keeps its number; this item waits.
-            return
-        if any(one.stage in (Stage.MINED, Stage.FINAL) for one in self._outbox.later(item)):
-            is_anchor = item.kind is ItemKind.ANCHOR
-            self._outbox.note(item, Stage.SKIPPED if is_anchor else Stage.REFUSED, "overtaken")
-            return
-        yield from self._sign_first(item)
-
-    def _comes_before(self, later: Item, nonce: int) -> bool:
-        """Say whether a later item may still be carried out under a number below this one."""
-        if later.nonce is None or later.account is None or later.stage > Stage.SUBMITTED:
-            return False
-        if later.stage is Stage.REFUSED:
-            return False
-        if later.account != self._signer.account:
-            return True
-        if later.nonce < self._numbers_of(later.account).used and later.stage is Stage.QUEUED:
-            # Its number is lost too, unless it was mined a moment ago.
-            self._tracker.settle_if_mined(later)
-            return False
-        return later.nonce < nonce
+        if not self._order.is_turn_of(item, nonce) or not self._is_wanted(item):
+            return None
+        return self._sign(item, nonce)
 
     def _is_wanted(self, item: Item) -> bool:
         """Ask the contract about anchors and erasures first; write down what it would refuse."""
@@ -306,6 +312,7 @@ class Relay:
                 self._outbox.note(item, Stage.QUEUED, "fee-above-limit")
             raise
         self._fresh.append((item, signed))
+        self._order.given[item.position] = nonce
         if self._held is not None:
             self._held[item.position] = nonce
         return signed
@@ -320,7 +327,7 @@ class Relay:
         call["chainId"] = self._contract.chain_id
         return signed_transaction(self._signer, call, self._fees, price, is_bump=above is not None)
 
-    def _bump(self, item: Item, numbers: _Numbers) -> Iterator[SignedTransaction]:
+    def _bump(self, item: Item, numbers: Numbers) -> Iterator[SignedTransaction]:
         """Raise the fee of the transaction that all others wait for, when it is stuck."""
         newest = self._outbox.signed(item)[0]
         waited_ms = now_ms() - newest.at_ms

@@ -11,10 +11,9 @@ from medseal.errors import (
     MedsealError,
     RevertedError,
 )
+from medseal.ledger.ethereum.codec import SELECTOR_BYTES
 
 __all__ = ["refusal_of"]
-
-_SELECTOR_BYTES = 4
 
 # Custom error: reason, and what to say.
 _REFUSALS: Mapping[str, tuple[str, str]] = {
@@ -59,7 +58,7 @@ _MALFORMED: Mapping[str, str] = {
 _ALREADY_ANCHORED = "AlreadyAnchored(bytes32)"
 # Signature of each custom error of the contract by its first four bytes.
 _ERRORS: Mapping[bytes, str] = {
-    keccak(text=name)[:_SELECTOR_BYTES]: name
+    keccak(text=name)[:SELECTOR_BYTES]: name
     for name in (*_REFUSALS, *_MALFORMED, _ALREADY_ANCHORED)
 }
 
@@ -73,7 +72,7 @@ def refusal_of(error: RevertedError) -> MedsealError:
         `AccessRefusedError` with the reason of the embedded rules, `AlreadyAnchoredError`,
         `InputError` for a malformed call, or the error itself where the reason is unknown.
     """
-    name = _ERRORS.get(error.data[:_SELECTOR_BYTES], "")
+    name = _ERRORS.get(error.data[:SELECTOR_BYTES], "")
     if name in _REFUSALS:
         reason, message = _REFUSALS[name]
         return AccessRefusedError(message, reason=reason)

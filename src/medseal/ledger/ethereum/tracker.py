@@ -6,9 +6,9 @@ from medseal.errors import AccessRefusedError, AlreadyAnchoredError, NodeError, 
 from medseal.ledger.ethereum.answers import TxReceipt, parse_block, parse_receipt
 from medseal.ledger.ethereum.codec import account_to_address
 from medseal.ledger.ethereum.contract import Contract
-from medseal.ledger.ethereum.mirror import ERASE_SCOPE, ROLE_SCOPE
+from medseal.ledger.ethereum.mirror import ERASE_SCOPE, GATE_SCOPES, ROLE_SCOPE
 from medseal.ledger.ethereum.rpc import Node
-from medseal.ledger.item import Item, ItemKind, Settled, Stage
+from medseal.ledger.item import PASSING_REASONS, Item, ItemKind, Settled, Stage
 from medseal.ledger.outbox import Outbox
 
 __all__ = ["Tracker"]
@@ -16,6 +16,9 @@ __all__ = ["Tracker"]
 _RECHECKED_BLOCKS = 64
 # A receipt may come a moment after the count of the sender's transactions.
 _ROUNDS_WITHOUT_RECEIPT = 2
+# Times that a change is sent which the contract refuses, and does not when it is asked afterwards.
+_MOST_REVERTS = 8
+_PASSING = PASSING_REASONS | {"reverted"}
 
 
 class Tracker:
@@ -158,11 +161,27 @@ class Tracker:
                 return True
             self._outbox.note(item, Stage.QUEUED, self.refusal(item) or "reverted")
             return False
+        if item.stage is Stage.QUEUED and item.detail in _PASSING:
+            # It was told before, and is signed anew when it can be carried out.
+            return False
         reason = self.refusal(item) or "reverted"
+        if self._may_pass(item, reason):
+            self._outbox.note(item, Stage.QUEUED, reason)
+            return False
         is_done = reason == "erased" and item.scope.startswith(ERASE_SCOPE)
         stage = Stage.SKIPPED if is_done else Stage.REFUSED
         self._outbox.settle([self._settled(item, receipt, stage, reason)])
         return True
+
+    def _may_pass(self, item: Item, reason: str) -> bool:
+        """Say whether a change that was not carried out may be later, without a new event."""
+        if item.scope.startswith(GATE_SCOPES):
+            return False
+        if reason != "reverted":
+            return reason in PASSING_REASONS
+        # It would be carried out now: the contract has changed since.
+        names = [("eth_getTransactionReceipt", (one.hash,)) for one in self._outbox.signed(item)]
+        return sum(answer is not None for answer in self._node.batch(names)) < _MOST_REVERTS
 
     def _has_effect(self, item: Item, receipt: TxReceipt) -> bool:
         """Say whether the contract has written down what a transaction was to change."""

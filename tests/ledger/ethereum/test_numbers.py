@@ -1,0 +1,137 @@
+"""Numbers of transactions (nonces): stolen, lost, missing, stuck; nothing is carried out twice."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from medseal.ledger import Action, EthereumLedger, State
+from medseal.ledger.item import ItemKind, Stage
+from tests.ledger.ethereum.gateways import (
+    WAIT_SECONDS,
+    Accounts,
+    check_truth,
+    deploy,
+    grant,
+    granted,
+    newest_hash,
+    quick,
+    reopen,
+    seals,
+    steal,
+)
+from tests.ledger.ethereum.nodes import NodeProcess
+
+
+def test_a_stolen_number_is_replaced(ledger: EthereumLedger, node: NodeProcess) -> None:
+    node.rpc("evm_setAutomine", False)
+    index = grant(ledger)
+    ledger.sync()
+    assert ledger.state_of(index).state is State.SUBMITTED
+    steal(node, ledger, newest_hash(ledger, index))
+    node.rpc("evm_setAutomine", True)
+    node.rpc("anvil_mine", hex(1))
+    ledger.wait("final", WAIT_SECONDS)
+    assert granted(ledger) == 1
+    check_truth(ledger)
+
+
+def test_two_gateways_with_one_key(
+    node: NodeProcess, tmp_path: Path, ledger: EthereumLedger
+) -> None:
+    with EthereumLedger(
+        node.url,
+        ledger.contract.address,
+        ledger.signer,
+        folder=tmp_path / "clone",
+        settings=quick(),
+    ) as clone:
+        both = (ledger, clone)
+        for number, one in enumerate(both):
+            one.start()
+            for turn in range(10):
+                grant(one, account=f"{100 * number + turn + 1:032x}")
+                one.append_many(seals(3))
+        for one in both:
+            one.wait("final", WAIT_SECONDS)
+            one.stop()
+            assert one.state().refused == 0
+            check_truth(one)
+        assert granted(ledger) == 20
+
+
+def test_a_number_is_lost_only_when_its_block_is_final(
+    node: NodeProcess, accounts: Accounts, tmp_path: Path
+) -> None:
+    with deploy(node, accounts[0], tmp_path / "gateway", quick(confirmations=2)) as ledger:
+        node.rpc("evm_setAutomine", False)
+        index = grant(ledger)
+        ledger.sync()
+        steal(node, ledger, newest_hash(ledger, index))
+        node.rpc("evm_setAutomine", True)
+        node.rpc("anvil_mine", hex(1))
+        for _ in range(4):
+            ledger.sync()
+        told = ledger.state_of(index)
+        assert (told.state, told.detail) == (State.QUEUED, "nonce-taken")
+        node.rpc("anvil_mine", hex(2))
+        ledger.sync()
+        assert ledger.state_of(index).state is State.MINED
+        ledger.wait("final", WAIT_SECONDS, progress=lambda _: node.rpc("anvil_mine", hex(1)))
+        assert granted(ledger) == 1
+
+
+def test_a_number_that_nobody_holds_any_more_is_used_up(
+    ledger: EthereumLedger, node: NodeProcess
+) -> None:
+    # A number is lost, its item takes another one, and then the number is free again.
+    node.rpc("evm_setAutomine", False)
+    grant(ledger)
+    index = grant(ledger, Action.SHARE)
+    ledger.sync()
+    first, second = ledger._outbox.items(Stage.SUBMITTED)
+    ledger._outbox.note(first, Stage.SKIPPED, "overtaken")
+    node.rpc("anvil_dropTransaction", ledger._outbox.signed(first)[0].hash)
+    for _ in range(3):
+        ledger.sync()
+    node.rpc("evm_setAutomine", True)
+    node.rpc("anvil_mine", hex(1))
+    ledger.wait("final", WAIT_SECONDS)
+    told = ledger.state_of(index)
+    assert told.transaction == ledger._outbox.signed(second)[0].hash
+    assert granted(ledger) == 1
+    check_truth(ledger)
+
+
+def test_a_stuck_transaction_pays_more_under_its_own_number(
+    node: NodeProcess, accounts: Accounts, tmp_path: Path
+) -> None:
+    settings = quick(fees=replace(quick().relay.fees, bump_seconds=0.05))
+    with deploy(node, accounts[0], tmp_path / "gateway", settings) as ledger:
+        node.rpc("evm_setAutomine", False)
+        index = grant(ledger)
+        ledger.sync()
+        first = newest_hash(ledger, index)
+        time.sleep(0.06)
+        ledger.sync()
+        second = newest_hash(ledger, index)
+        assert first != second
+        (item,) = ledger._outbox.items(Stage.SUBMITTED, kind=ItemKind.CALL)
+        new, old = ledger._outbox.signed(item)
+        assert new.nonce == old.nonce
+        assert new.price > 1.1 * old.price
+        node.rpc("evm_setAutomine", True)
+        node.rpc("anvil_mine", hex(1))
+        ledger.wait("final", WAIT_SECONDS)
+        assert ledger.state_of(index).transaction == second
+        assert granted(ledger) == 1
+
+
+def test_fees_above_the_limit_wait(node: NodeProcess, accounts: Accounts, tmp_path: Path) -> None:
+    settings = quick(fees=replace(quick().relay.fees, max_price_wei=1))
+    with deploy(node, accounts[0], tmp_path / "gateway", settings) as ledger:
+        index = grant(ledger)
+        ledger.sync(flush=True)
+        assert ledger.state_of(index).detail == "fee-above-limit"
+        dear = replace(settings, relay=quick().relay)
+        with reopen(ledger, node, relay=dear.relay) as again:
+            again.wait("final", WAIT_SECONDS)
