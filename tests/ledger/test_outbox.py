@@ -293,6 +293,20 @@ def test_a_file_opens_again_for_the_same_log_only(outbox: Outbox, file: Path) ->
     assert file.stat().st_mode & 0o077 == 0
 
 
+def test_a_file_without_the_index_of_scopes_gets_it(file: Path) -> None:
+    with Outbox(file, IDENTITY) as first:
+        first.extend([call(1)], 2)
+        first._rows("DROP INDEX item_scope")
+    with Outbox(file, IDENTITY) as again:
+        names = again._rows("SELECT name FROM sqlite_master WHERE type = 'index'")
+        assert ("item_scope",) in names
+        plan = again._rows(
+            "EXPLAIN QUERY PLAN SELECT 1 FROM item WHERE position < 9 AND scope = 'pause'"
+        )
+        assert "item_scope" in str(plan)
+        assert len(queued(again)) == 1
+
+
 def test_a_file_of_something_else_is_refused(file: Path) -> None:
     with sqlite3.connect(file) as other:
         other.execute("CREATE TABLE t (x)")

@@ -1,6 +1,7 @@
 """Words of the contract against its compiled interface, and there and back."""
 
 import string
+from dataclasses import replace
 
 import pytest
 from eth_abi.abi import encode
@@ -36,8 +37,11 @@ from medseal.ledger.ethereum.codec import (
     address_to_account,
     anchor_call,
     calls_of,
+    changed_by,
     checked_address,
     commitment_word,
+    gate_of,
+    is_break_glass,
     pack_purpose,
     pack_terms,
     role_id,
@@ -281,6 +285,50 @@ def test_an_event_is_mirrored_as_the_interface_has_it(
     event: Event, call: tuple[object, ...]
 ) -> None:
     assert calls_of(event) == (abi_call(*call),)
+
+
+def one_call(event: Event) -> bytes:
+    (call,) = calls_of(event)
+    return call
+
+
+def test_calls_change_what_they_say_of_a_right() -> None:
+    window = changed_by(one_call(break_glass_event(IMAGE, DIGEST, actor=PERSON)))
+    parts = {
+        action: changed_by(one_call(grant_event(replace(GRANT, action=action), actor=GATEWAY)))
+        for action in Action
+    }
+    for action, part in parts.items():
+        assert part == changed_by(one_call(revoke_event(PERSON, IMAGE, action, actor=GATEWAY)))
+    every = [window, *parts.values()]
+    assert all(len(part) == 1 for part in every)
+    assert len(frozenset().union(*every)) == 4
+    taken = changed_by(one_call(revoke_event(PERSON, IMAGE, actor=GATEWAY)))
+    assert taken == frozenset().union(*every)
+
+
+def test_of_everything_else_a_call_changes_all() -> None:
+    role, pause, consent = (
+        changed_by(one_call(event))
+        for event in (
+            role_event(PERSON, Role.RADIOLOGIST, RoleChange.ADD, actor=GATEWAY),
+            pause_event("pause", actor=GATEWAY),
+            consent_event(IMAGE, "give", DIGEST, actor=GATEWAY),
+        )
+    )
+    assert role == pause == consent
+    assert len(role) == 1
+
+
+def test_the_gate_of_a_call_is_its_function_and_of_broken_glass_the_clinician_too() -> None:
+    other = "sha256:" + "5b" * 32
+    gates = {gate_of(one_call(grant_event(GRANT, actor=GATEWAY)))}
+    gates.add(gate_of(one_call(grant_event(replace(GRANT, subject=other), actor=GATEWAY))))
+    assert [len(gate) for gate in gates] == [4]
+    broken = [one_call(break_glass_event(IMAGE, DIGEST, actor=who)) for who in (PERSON, GATEWAY)]
+    assert len({gate_of(call) for call in broken}) == 2
+    assert all(is_break_glass(call) for call in broken)
+    assert not is_break_glass(one_call(grant_event(GRANT, actor=GATEWAY)))
 
 
 def test_events_that_change_no_right_are_not_mirrored() -> None:
