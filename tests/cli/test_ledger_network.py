@@ -144,7 +144,8 @@ def test_one_contract_judges_for_two_hospitals(hospitals: Hospitals, ct_file: Pa
 
 def test_the_trail_tells_what_a_contract_allowed(hospitals: Hospitals, ct_file: Path) -> None:
     ours = hospitals.sealed(hospitals.a, ct_file)
-    hospitals.a("access", "grant", "ann", ours, "--action", "view", "--purpose", "study-7")
+    grant = ("access", "grant", "ann", ours, "--action", "view", "--purpose", "study-7")
+    hospitals.a(*grant, "--new-purpose")
     opened = ("open", ours, "--as", "ann", "--purpose", "study-7", "--output", "x.dcm")
     assert hospitals.a(*opened).code == 0
     hospitals.a("ledger", "sync", "--until", "final")
@@ -209,7 +210,8 @@ def test_emergency_and_consent_reach_the_contract(
     until = ("--until", f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}")
     purpose = ("--purpose", "study-7")
     role = ("--role", "researcher")
-    a("access", "grant", "rex", ours, "--action", "view", *purpose, *until, *role)
+    grant = ("access", "grant", "rex", ours, "--action", "view", *purpose, *until, *role)
+    assert a(*grant, "--new-purpose").code == 0
     opened = ("open", ours, "--as", "rex", *purpose, "--output", "x.dcm")
     assert a(*opened).code == 0
     a("access", "role", "add", "owner", "consent-service")
@@ -248,7 +250,7 @@ def test_withdrawals_from_before_joining_hold_and_are_carried_over(
     assert (made["withdrawals"], "carry-withdrawals" in deployed.err) == (1, True)
     until = ("--until", f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}")
     research = ("--purpose", "study-7", "--role", "researcher", *until)
-    medseal("access", "grant", "rex", ours, "--action", "view", *research)
+    medseal("access", "grant", "rex", ours, "--action", "view", "--new-purpose", *research)
     medseal("access", "grant", "ann", ours, "--action", "view")
     opened = ("open", ours, "--as", "rex", "--purpose", "study-7", "--output", "x.dcm")
     # The contract would allow it: it knows of no withdrawal.

@@ -49,6 +49,7 @@ for _command in (*access_roles.COMMANDS, *access_review.COMMANDS):
 @click.argument("image_id")
 @option("--action", type=_ACTION, required=True, help="What NAME may do.")
 @option("--purpose", help="Bind the grant to this code of a published list; all may read it.")
+@option("--new-purpose", is_flag=True, help="Use a code that the network has never seen.")
 @option("--until", help="End of the grant, ISO 8601, UTC unless it names a zone.")
 @option("--role", type=ROLE, help="Role of NAME; radiologist for a new one.")
 @common
@@ -59,6 +60,7 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
     image_id: str,
     action: str,
     purpose: str | None,
+    new_purpose: bool,
     until: str | None,
     role: str | None,
 ) -> None:
@@ -69,6 +71,7 @@ def grant_command(  # noqa: PLR0913 (one parameter an option)
             image_id=image_id,
             action=action,
             purpose=purpose,
+            new_purpose=new_purpose,
             until_ms=_milliseconds(until),
             role=role,
         )

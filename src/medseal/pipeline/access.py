@@ -22,6 +22,7 @@ from medseal.ledger import (
     role_event,
 )
 from medseal.pipeline.connection import was_withdrawn
+from medseal.pipeline.purposes import check_purpose, purpose_word
 from medseal.pipeline.workspace import Workspace
 from medseal.vault import ImageRecord, ReleaseRecord
 
@@ -179,11 +180,6 @@ def decide(
     return decision
 
 
-def purpose_word(purpose: str | None) -> str:
-    """Return a purpose as the ledger holds it: lower case, hyphens for spaces; empty for none."""
-    return "-".join((purpose or "").lower().split())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantRequest:
     """What the owner wants to allow.
@@ -199,6 +195,8 @@ class GrantRequest:
     purpose
         Code from a published list that each use must state; it stands openly on the ledger, so
         never free text and never anything about a person.
+    new_purpose
+        The purpose may be one that was never used on the network; see `check_purpose`.
     until_ms
         UTC milliseconds at which it ends; None for no end.
     role
@@ -209,6 +207,7 @@ class GrantRequest:
     image_id: str
     action: str
     purpose: str | None = None
+    new_purpose: bool = False
     until_ms: int | None = None
     role: str | None = None
 
@@ -221,16 +220,19 @@ def grant(workspace: Workspace, request: GrantRequest) -> Path:
     UnknownImageError
         No such image.
     AccessRefusedError
-        The rules forbid such a grant, for example a researcher without purpose or end.
+        The rules forbid such a grant, for example a researcher without purpose or end; or its
+        purpose is no known code.
     """
     record = find_image(workspace, request.image_id)
+    purpose = purpose_word(request.purpose)
+    check_purpose(workspace, purpose, is_new=request.new_purpose)
     account = workspace.remember_name(request.name)
     roles = _with_role(workspace, account, request.role)
     given = Grant(
         account=account,
         subject=record.commitment,
         action=Action(request.action),
-        purpose=purpose_word(request.purpose),
+        purpose=purpose,
         expires_ms=request.until_ms,
     )
     if Role.RESEARCHER in roles:

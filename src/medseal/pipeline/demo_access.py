@@ -84,9 +84,16 @@ def _one_image(run: Run, item: Sealed) -> None:
     workspace = run.workspace
     image_id = item.image_id or ""
 
-    def give(name: str, until_ms: int, **options: str) -> None:
+    def give(
+        name: str, until_ms: int, *, purpose: str | None = None, role: str | None = None
+    ) -> None:
         request = GrantRequest(
-            name=name, image_id=image_id, action="view", until_ms=until_ms, **options
+            name=name,
+            image_id=image_id,
+            action="view",
+            purpose=purpose,
+            until_ms=until_ms,
+            role=role,
         )
         grant(workspace, request)
 
