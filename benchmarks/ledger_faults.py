@@ -66,7 +66,12 @@ def run_and_kill(network: Network, fault: Fault, chance: Chance) -> tuple[dict[i
     """
     limit = DISK_BYTES if fault is disk_full else 0
     command = [sys.executable, "-m", "benchmarks.ledger_faults_client"]
-    options = (network.folder / "gateway", network.confirmations, limit)
+    options = (
+        network.folder / "gateway",
+        network.confirmations,
+        int(network.is_free),
+        limit,
+    )
     command += [network.node.url, network.contract, *map(str, options)]
     with subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
         command,

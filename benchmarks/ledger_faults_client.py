@@ -14,6 +14,7 @@ from medseal.ledger import (
     EthereumLedger,
     Event,
     EventKind,
+    FeePolicy,
     Grant,
     KeySigner,
     NetworkSettings,
@@ -28,7 +29,7 @@ READY = "ready"
 FULL = "full"
 
 
-def settings(confirmations: int) -> NetworkSettings:
+def settings(confirmations: int, *, is_free: bool = False) -> NetworkSettings:
     """Return settings whose limits are short, so that a round of faults is."""
     return NetworkSettings(
         timeout_seconds=0.5,
@@ -36,7 +37,12 @@ def settings(confirmations: int) -> NetworkSettings:
         away_seconds=0.2,
         poll_seconds=0.02,
         max_head_age_seconds=None,
-        relay=RelaySettings(batch_leaves=64, batch_seconds=0.05, confirmations=confirmations),
+        relay=RelaySettings(
+            batch_leaves=64,
+            batch_seconds=0.05,
+            confirmations=confirmations,
+            fees=FeePolicy(max_price_wei=0) if is_free else FeePolicy(),
+        ),
     )
 
 
@@ -88,6 +94,7 @@ def main() -> None:
     parser.add_argument("contract")
     parser.add_argument("folder", type=Path)
     parser.add_argument("confirmations", type=int)
+    parser.add_argument("free", type=int, help="1 where nothing is paid for gas, else 0")
     parser.add_argument("limit", type=int, help="bytes that a file may still grow by; 0: no limit")
     chosen = parser.parse_args()
     signer = KeySigner.from_key(bytes.fromhex(sys.stdin.readline().strip()))
@@ -96,7 +103,7 @@ def main() -> None:
         chosen.contract,
         signer,
         folder=chosen.folder,
-        settings=settings(chosen.confirmations),
+        settings=settings(chosen.confirmations, is_free=bool(chosen.free)),
     )
     if chosen.limit:
         grown = max(path.stat().st_size for path in chosen.folder.iterdir()) + chosen.limit

@@ -67,11 +67,13 @@ def grant(ledger: EthereumLedger, action: Action = Action.VIEW, account: str = P
     return ledger.grant(given, actor=ledger.signer.account).index
 
 
-def act(node: NodeProcess, sender: NodeAccount, ledger: EthereumLedger, event: Event) -> None:
+def act(
+    node: NodeProcess, sender: NodeAccount, ledger: EthereumLedger, event: Event, **fees: str
+) -> None:
     """Let the contract carry out an event that no log of ours has."""
     (data,) = calls_of(event)
     call = {"from": sender.address, "to": ledger.contract.address, "data": "0x" + data.hex()}
-    node.rpc("eth_sendTransaction", call)
+    node.rpc("eth_sendTransaction", call | fees)
 
 
 def steal(node: NodeProcess, ledger: EthereumLedger, item_hash: str | None = None) -> None:

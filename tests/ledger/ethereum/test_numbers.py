@@ -4,11 +4,26 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from medseal.ledger import Action, EthereumLedger, State
+from eth_utils.crypto import keccak
+
+from medseal.ledger import (
+    Action,
+    EthereumLedger,
+    FeePolicy,
+    KeySigner,
+    Role,
+    RoleChange,
+    State,
+    role_event,
+)
+from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.item import ItemKind, Stage
 from tests.ledger.ethereum.gateways import (
+    PERSON,
+    SUBJECT,
     WAIT_SECONDS,
     Accounts,
+    act,
     check_truth,
     deploy,
     grant,
@@ -19,7 +34,9 @@ from tests.ledger.ethereum.gateways import (
     seals,
     steal,
 )
-from tests.ledger.ethereum.nodes import NodeProcess
+from tests.ledger.ethereum.nodes import NodeProcess, start_anvil
+
+REVOKED_ALL = keccak(b"RevokedAll(bytes32,address)")
 
 
 def test_a_stolen_number_is_replaced(ledger: EthereumLedger, node: NodeProcess) -> None:
@@ -135,3 +152,33 @@ def test_fees_above_the_limit_wait(node: NodeProcess, accounts: Accounts, tmp_pa
         dear = replace(settings, relay=quick().relay)
         with reopen(ledger, node, relay=dear.relay) as again:
             again.wait("final", WAIT_SECONDS)
+
+
+def test_the_same_change_under_the_number_of_another_is_told_apart(
+    accounts: Accounts, tmp_path: Path
+) -> None:
+    signer = KeySigner.from_key(accounts[0].key)
+    owner = KeySigner.from_key(accounts[1].key)
+    give = role_event(signer.account, Role.REGISTRAR, RoleChange.ADD, actor=owner.account)
+    # Where nothing is paid, equal calls under equal numbers are equal bytes.
+    free = ("--gas-price", "0", "--base-fee", "0", "--disable-min-priority-fee")
+    settings, folder = quick(fees=FeePolicy(max_price_wei=0)), tmp_path / "gateway"
+    with start_anvil(extra=free) as node:
+        # The numbers of the gateway begin at 3 on this chain, and at 0 on the next one.
+        for _ in range(3):
+            sent = {"from": signer.address, "to": signer.address, "gasPrice": "0x0"}
+            node.rpc("eth_sendTransaction", sent)
+        with deploy(node, accounts[1], tmp_path / "owner", settings) as of_owner:
+            act(node, accounts[1], of_owner, give, gasPrice="0x0")
+            address = of_owner.contract.address
+        with EthereumLedger(node.url, address, signer, folder=folder, settings=settings) as ledger:
+            taken = [ledger.revoke(PERSON, SUBJECT, actor=signer.account).index for _ in range(8)]
+            ledger.wait("final", WAIT_SECONDS)
+            node.restart(empty=True)
+            assert Contract.deploy(ledger.node, owner).address == address
+            act(node, accounts[1], ledger, give, gasPrice="0x0")
+            ledger.wait("final", WAIT_SECONDS)
+            assert len({ledger.state_of(index).transaction for index in taken}) == 8
+            assert len(ledger.node.logs(address, (REVOKED_ALL,))) == 8
+            assert ledger.state().refused == 0
+            check_truth(ledger)

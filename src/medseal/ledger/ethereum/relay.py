@@ -15,7 +15,7 @@ from medseal.errors import (
 )
 from medseal.ledger.ethereum.answers import Fees
 from medseal.ledger.ethereum.contract import Contract
-from medseal.ledger.ethereum.fees import signed_transaction
+from medseal.ledger.ethereum.fees import GAS_LIMIT, signed_transaction
 from medseal.ledger.ethereum.gate import Gate
 from medseal.ledger.ethereum.mirror import ERASE_SCOPE, OWNER_SCOPE, Mirror
 from medseal.ledger.ethereum.numbers import Numbers
@@ -33,6 +33,7 @@ __all__ = ["NEW_OUTBOX", "Relay"]
 # Stands in an outbox that was made for a log with a history.
 NEW_OUTBOX = "recover"
 _UNDERPRICED = "underpriced"
+_GAS_MARKS = 2**16
 
 
 class _Stop(Exception):  # noqa: N818 - ends a round early, it is no error
@@ -298,13 +299,16 @@ class Relay:
         for nonce in range(numbers.next, min(end, numbers.next + self._settings.max_in_flight)):
             if nonce in held:
                 return
-            call = {"nonce": nonce, "to": self._signer.address, "data": b""}
+            call = {"nonce": nonce, "to": self._signer.address, "data": b"", "gas": GAS_LIMIT}
             self._fillers.append(self._signed(call))
             numbers.next = nonce + 1
 
     def _sign(self, item: Item, nonce: int, *, above: int | None = None) -> SignedTransaction:
         """Sign an item under a number."""
-        call = {"nonce": nonce, "to": self._contract.address, "data": item.data}
+        # Where a chain begins anew, two items with the same data can get the same number one after
+        # the other. The limit, of which nothing is paid that is not used, tells their bytes apart.
+        gas = GAS_LIMIT + item.position % _GAS_MARKS
+        call = {"nonce": nonce, "to": self._contract.address, "data": item.data, "gas": gas}
         try:
             signed = self._signed(call, above=above)
         except _Stop:
