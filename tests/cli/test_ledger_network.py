@@ -311,6 +311,8 @@ def test_what_the_contract_does_not_take_yet_waits_and_says_why(
     assert "this gateway is no registrar, its owner runs 'medseal access role add'" in told.err
     [status] = hospitals.b("ledger", "status", "--json").json
     assert status["refused"] == 0
+    assert status["waiting"]["not-registrar"] >= 1
+    assert "wait: this gateway is no registrar" in hospitals.b("ledger", "status").out
     assert hospitals.a(*(word.format("add") for word in role)).code == 0
     assert hospitals.b("ledger", "sync", "--until", "final").err == ""
     [listed] = [row for row in hospitals.b("access", "list", "--json").json if row["name"] == "bea"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from medseal.cli import ledger_audit, ledger_network, ledger_witness
+from medseal.cli.access_roles import next_step
 from medseal.cli.options import FILE, Common, argument_file, common, emit, option
 from medseal.errors import ConfigurationError
 from medseal.pipeline import ledger
@@ -31,9 +32,14 @@ def status_command(options: Common) -> None:
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         status = ledger.status(workspace)
         refused = ledger.refusals(workspace)
+        waiting = ledger.waiting_reasons(workspace)
     lines = [f"{name}: {value}" for name, value in status.items()]
     lines += [f"refused entry {each['index']}: {each['reason']}" for each in refused]
-    emit(options, {**status, "refusals": refused}, "\n".join(lines))
+    lines += [
+        f"{count} changes and anchors wait: {next_step(reason)}"
+        for reason, count in waiting.items()
+    ]
+    emit(options, {**status, "refusals": refused, "waiting": waiting}, "\n".join(lines))
 
 
 @command.command(name="prove")

@@ -157,7 +157,7 @@ def sync_command(options: Common, *, until: str | None, timeout: float, watch: b
     if counts not in shown[-1:]:
         _emit_counts(options, counts)
     for reason, count in reasons.items():
-        say(f"{count} of the changes and anchors wait: {next_step(reason)}")
+        say(f"{count} changes and anchors wait: {next_step(reason)}")
 
 
 def _emit_counts(options: Common, counts: dict[str, int]) -> None:
