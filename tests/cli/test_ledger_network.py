@@ -331,7 +331,7 @@ def test_what_the_contract_refuses_is_said_at_once_or_shown_later(
     [queued] = hospitals.b(*role, "--json").json
     assert (queued["state"], queued["detail"]) == ("queued", "")
     hospitals.node.restart()
-    medseal("ledger", "sync", "--workspace", "b")
+    medseal("ledger", "sync", "--until", "final", "--workspace", "b")
     [status] = hospitals.b("ledger", "status", "--json").json
     assert status["refused"] == 1
     index = int(Path(queued["receipt"]).stem.removeprefix("event-"))

@@ -215,6 +215,12 @@ class Outbox(OutboxFile):
                 query = "UPDATE item SET detail = ? WHERE position = ?"
                 self._connection.executemany(query, changed)
 
+    def release(self, item: Item) -> None:
+        """Let go of the number of a queued item that is used up for good; nobody looks for it."""
+        with self._writing():
+            query = "UPDATE item SET account = NULL, nonce = NULL WHERE position = ? AND stage = ?"
+            self._connection.execute(query, (item.position, Stage.QUEUED))
+
     def repeat(self, items: Sequence[Item]) -> None:
         """Queue items again that stand in blocks: something older has to be carried out first."""
         with self._writing():

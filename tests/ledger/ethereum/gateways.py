@@ -1,6 +1,7 @@
 """Gateways for the tests: network ledgers on real nodes, and what must be true of them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,25 @@ def grant(ledger: EthereumLedger, action: Action = Action.VIEW, account: str = P
     """Give a grant and return its index."""
     given = Grant(account=account, subject=SUBJECT, action=action)
     return ledger.grant(given, actor=ledger.signer.account).index
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what becomes true a moment after a call: nodes make blocks beside."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not become true"
+        time.sleep(0.02)
+
+
+def reach(ledger: EthereumLedger, index: int, state: State, detail: str = "") -> None:
+    """Carry on until an entry is in a state, for a reason."""
+
+    def is_there() -> bool:
+        ledger.sync()
+        told = ledger.state_of(index)
+        return (told.state, told.detail) == (state, detail)
+
+    until(is_there)
 
 
 def act(

@@ -23,6 +23,7 @@ from tests.ledger.ethereum.gateways import (
     granted,
     newest_hash,
     quick,
+    reach,
     steal,
 )
 from tests.ledger.ethereum.nodes import NodeProcess
@@ -146,10 +147,9 @@ def test_a_change_waits_until_the_one_before_has_a_lower_number(
         node.rpc("evm_setAutomine", True)
         node.rpc("anvil_mine", hex(1))
         last = ledger.revoke(PERSON, SUBJECT, actor=ledger.signer.account).index
-        for _ in range(4):
-            ledger.sync()
         # The number of the first is lost when the block of the thief is final; the second waits.
-        assert [ledger.state_of(index).state for index in (first, last)] == [State.QUEUED] * 2
+        reach(ledger, first, State.QUEUED, "nonce-taken")
+        assert ledger.state_of(last).state is State.QUEUED
         assert [item.nonce for item in ledger._outbox.items(Stage.QUEUED)][-1] is None
         ledger.wait("final", WAIT_SECONDS, progress=lambda _: node.rpc("anvil_mine", hex(1)))
         assert ledger.state().refused == 0

@@ -28,6 +28,7 @@ from tests.ledger.ethereum.gateways import (
     deploy,
     grant,
     granted,
+    reach,
 )
 from tests.ledger.ethereum.nodes import NodeProcess
 
@@ -50,8 +51,7 @@ def test_what_was_refused_once_is_not_sent_when_it_would_be_allowed(
             event = role_event(account, Role.AUDITOR, RoleChange.ADD, actor=account)
             refused = ledger.append(event).index
             node.restart()
-            ledger.sync()
-            assert ledger.state_of(refused).state is State.REFUSED
+            reach(ledger, refused, State.REFUSED, "not-owner")
             # 2. Now it is a registrar; an erasure holds here only, a grant arrives.
             owner.append(role_event(account, Role.REGISTRAR, RoleChange.ADD, actor="0" * 32))
             owner.wait("final", WAIT_SECONDS)
@@ -98,24 +98,21 @@ def test_what_waits_for_leave_is_not_taken_for_refused(
             give = consent_event(SUBJECT, ConsentChange.GIVE, "sha256:" + "6b" * 32, actor=account)
             waiting = ledger.append(give).index
             node.restart()
-            ledger.sync()
+            reach(ledger, waiting, State.QUEUED, "not-consent-service")
             first, revoked, again = (
                 grant(ledger),
                 ledger.revoke(PERSON, SUBJECT, actor=account).index,
                 grant(ledger),
             )
-            for _ in range(5):
-                ledger.sync()
+            for index in (first, revoked, again):
+                reach(ledger, index, State.FINAL)
             seen = [ledger.state_of(index) for index in (first, revoked, again)]
-            assert [told.state for told in seen] == [State.FINAL] * 3
             last = grant(ledger, Action.SHARE)
         for file in folder.glob("outbox*"):
             file.unlink()
         with open_again() as ledger:
-            for _ in range(5):
-                ledger.sync()
+            reach(ledger, last, State.FINAL)
             assert [ledger.state_of(index) for index in (first, revoked, again)] == seen
-            assert ledger.state_of(last).state is State.FINAL
             told = ledger.state_of(waiting)
             assert (told.state, told.detail) == (State.QUEUED, "not-consent-service")
             assert granted(ledger) == 3

@@ -225,10 +225,13 @@ class Relay:
 
     def _is_over(self, item: Item) -> bool:
         """Give up broken glass whose hour has passed: sent now, it would begin anew."""
-        is_over = item.stage is Stage.QUEUED and self._mirror.is_over(item)
-        if is_over:
-            self._outbox.note(item, Stage.REFUSED, "expired")
-        return is_over
+        if item.stage is not Stage.QUEUED or not self._mirror.is_over(item):
+            return False
+        if item.nonce is not None and self._order.is_known(item):
+            # A node may carry it out, whatever is said here.
+            return False
+        self._outbox.note(item, Stage.REFUSED, "expired")
+        return True
 
     def _send_again(self, item: Item, nonce: int) -> Iterator[SignedTransaction]:
         """Yield the stored transaction, or one that pays more where it paid too little."""

@@ -163,6 +163,8 @@ class Tracker:
             return False
         if item.stage is Stage.QUEUED and item.detail in _PASSING:
             # It was told before, and is signed anew when it can be carried out.
+            if receipt.block_number <= self._deep:
+                self._outbox.release(item)
             return False
         reason = self.refusal(item) or "reverted"
         if self._may_pass(item, reason):
