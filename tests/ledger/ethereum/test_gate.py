@@ -354,3 +354,14 @@ def test_what_is_refused_for_good_does_not_wait(
         reach(other, consent, State.REFUSED, "erased")
         reach(other, role, State.REFUSED, "not-owner")
         assert [item.place for item in other._outbox.items(Stage.REFUSED)] == [consent, role]
+
+
+def test_a_pause_does_not_wait_for_the_end_of_another(
+    ledger: EthereumLedger, node: NodeProcess, accounts: Accounts
+) -> None:
+    node.stop()
+    pause = pause_event(PauseChange.PAUSE, actor=ledger.signer.account)
+    index = ledger.append(pause).index
+    node.restart()
+    act(node, accounts[0], ledger, pause)
+    reach(ledger, index, State.REFUSED, "paused")

@@ -30,6 +30,7 @@ from tests.ledger.ethereum.gateways import (
     granted,
     newest_hash,
     quick,
+    reach,
     reopen,
     seals,
     steal,
@@ -98,25 +99,23 @@ def test_a_number_is_lost_only_when_its_block_is_final(
 
 
 def test_a_number_that_nobody_holds_any_more_is_used_up(
-    ledger: EthereumLedger, node: NodeProcess
+    node: NodeProcess, accounts: Accounts, tmp_path: Path
 ) -> None:
-    # A number is lost, its item takes another one, and then the number is free again.
-    node.rpc("evm_setAutomine", False)
-    grant(ledger)
-    index = grant(ledger, Action.SHARE)
-    ledger.sync()
-    first, second = ledger._outbox.items(Stage.SUBMITTED)
-    ledger._outbox.note(first, Stage.SKIPPED, "overtaken")
-    node.rpc("anvil_dropTransaction", ledger._outbox.signed(first)[0].hash)
-    for _ in range(3):
-        ledger.sync()
-    node.rpc("evm_setAutomine", True)
-    node.rpc("anvil_mine", hex(1))
-    ledger.wait("final", WAIT_SECONDS)
-    told = ledger.state_of(index)
-    assert told.transaction == ledger._outbox.signed(second)[0].hash
-    assert granted(ledger) == 1
-    check_truth(ledger)
+    # No anchor comes that could take it.
+    settings = quick(batch_leaves=1000, batch_seconds=3600.0)
+    with deploy(node, accounts[0], tmp_path / "gateway", settings) as ledger:
+        grant(ledger)
+        index = grant(ledger, Action.SHARE)
+        ledger._mirror.scan()
+        (first, _), (second, signed) = ledger._relay._stage()
+        # The first is given up, and the node keeps the second until somebody uses the number.
+        ledger._outbox.note(first, Stage.SKIPPED, "overtaken")
+        ledger.node.send(signed.raw)
+        ledger._outbox.note_sent([second])
+        reach(ledger, index, State.FINAL)
+        assert ledger.state_of(index).transaction == signed.hash
+        assert granted(ledger) == 1
+        check_truth(ledger)
 
 
 def test_a_stuck_transaction_pays_more_under_its_own_number(

@@ -5,6 +5,7 @@ from pathlib import Path
 from medseal.ledger import (
     Action,
     EthereumLedger,
+    KeySigner,
     Role,
     RoleChange,
     State,
@@ -14,6 +15,7 @@ from medseal.ledger import (
 from medseal.ledger.item import Stage
 from tests.ledger.ethereum.gateways import (
     PERSON,
+    QUICK,
     SUBJECT,
     WAIT_SECONDS,
     Accounts,
@@ -156,3 +158,28 @@ def test_a_change_waits_until_the_one_before_has_a_lower_number(
         assert granted(ledger) == 1
         assert ledger.grants() == []
         check_truth(ledger)
+
+
+def test_what_a_former_key_has_signed_waits_for_what_comes_before_it(
+    node: NodeProcess, ledger: EthereumLedger, accounts: Accounts
+) -> None:
+    second = KeySigner.from_key(accounts[1].key)
+    actor = ledger.signer.account
+    ledger.append(role_event(second.account, Role.REGISTRAR, RoleChange.ADD, actor=actor))
+    ledger.wait("final", WAIT_SECONDS)
+    node.rpc("evm_setAutomine", False)
+    first = grant(ledger)
+    last = ledger.revoke(PERSON, SUBJECT, actor=actor).index
+    ledger.sync()
+    # The number of the grant is stolen, that of its revocation is not; and the key is changed.
+    node.rpc("anvil_dropAllTransactions")
+    steal(node, ledger)
+    node.rpc("evm_setAutomine", True)
+    node.rpc("anvil_mine", hex(1))
+    ledger.close()
+    folder, address = ledger.folder, ledger.contract.address
+    with EthereumLedger(node.url, address, second, folder=folder, settings=QUICK) as again:
+        again.wait("final", WAIT_SECONDS)
+        assert [again.state_of(index).state for index in (first, last)] == [State.FINAL] * 2
+        assert again.grants() == []
+        check_truth(again)

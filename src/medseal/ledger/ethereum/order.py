@@ -82,14 +82,14 @@ class Order:
             return False
         if later.stage not in (Stage.QUEUED, Stage.SUBMITTED):
             return False
-        is_queued = later.stage is Stage.QUEUED
-        if is_queued and later.nonce < self._numbers_of(later.account).lost:
+        is_lost = later.nonce < self._numbers_of(later.account).lost
+        if is_lost and later.stage is Stage.QUEUED:
             # Its number is lost, unless it was mined a moment ago.
             self._tracker.settle_if_mined(later)
             return False
         if later.account != self._account:
-            # Numbers of a former key say nothing about ours.
-            return not is_queued or self.is_known(later)
+            # Numbers of a former key say nothing about ours; what no node has waits for this item.
+            return self.is_known(later)
         return later.nonce < nonce
 
     def is_known(self, item: Item) -> bool:
