@@ -56,7 +56,11 @@ class Network:
     gateway: NodeAccount
     confirmations: int
     is_free: bool
+    # Between blocks; 0 where each transaction gets a block of its own at once.
+    block_seconds: int = 0
     contract: str = ""
+    # Number of the newest block when the contract and the role of the gateway stood there.
+    base: int = 0
     acknowledged: dict[int, Digest] = field(default_factory=dict)
 
     def open(self) -> EthereumLedger:
@@ -87,6 +91,18 @@ class Network:
             if self.contract not in ("", ledger.contract.address):
                 raise RuntimeError("the contract came to another address than before")
             self.contract = ledger.contract.address
+        self.base = self.top()
+
+    def top(self) -> int:
+        """Return the number of the newest block."""
+        return int(self.node.rpc("eth_blockNumber"), 16)
+
+    def set_mining(self, *, is_on: bool) -> None:
+        """Let the node make blocks as before, or none."""
+        if self.block_seconds:
+            self.node.rpc("evm_setIntervalMining", self.block_seconds if is_on else 0)
+        else:
+            self.node.rpc("evm_setAutomine", is_on)
 
     def send(self, sender: NodeAccount, to: str, data: bytes = b"") -> None:
         """Send a transaction past the gateway; what cannot be carried out now is not."""
@@ -101,7 +117,7 @@ class Network:
         if self.node.process.poll() is not None:
             self.node.restart()
         self.node.resume()
-        self.node.rpc("evm_setAutomine", True)
+        self.set_mining(is_on=True)
         if self.node.rpc("eth_getCode", self.contract, "latest") == "0x":
             self.deploy()
 
@@ -146,9 +162,8 @@ def chain_emptied(network: Network, chance: Chance) -> None:
 def chain_replaced(network: Network, chance: Chance) -> None:
     """Replace the newest blocks, a few times."""
     for _ in range(int(chance.integers(1, 5))):
-        top = int(network.node.rpc("eth_blockNumber"), 16)
         # Never below the contract and the role of the gateway.
-        depth = min(int(chance.integers(1, 5)), top - 3)
+        depth = min(int(chance.integers(1, 5)), network.top() - network.base)
         if depth > 0:
             with suppress(RpcError):
                 network.node.rpc("anvil_reorg", depth, [])
@@ -164,12 +179,12 @@ def numbers_stolen(network: Network, chance: Chance) -> None:
 
 def transactions_dropped(network: Network, chance: Chance) -> None:
     """Let the node make no blocks, forget what waited, and go on."""
-    network.node.rpc("evm_setAutomine", False)
+    network.set_mining(is_on=False)
     time.sleep(chance.uniform(0, 0.3))
     network.node.rpc("anvil_dropAllTransactions")
     if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
         numbers_stolen(network, chance)
-    network.node.rpc("evm_setAutomine", True)
+    network.set_mining(is_on=True)
     network.node.rpc("anvil_mine", "0x1")
 
 
@@ -241,7 +256,9 @@ def new_network(home: Path, number: int) -> Iterator[Network]:
     owner, gateway = node_accounts()[:2]
     is_free = number % 4 > 1
     extra = FREE if is_free else ()
-    with start_anvil(state=folder / "chain.json", extra=extra) as node:
+    block_seconds = int(number % 4 == 3)  # noqa: PLR2004 - every fourth
+    block_time = block_seconds or None
+    with start_anvil(state=folder / "chain.json", block_time=block_time, extra=extra) as node:
         network = Network(
             node=node,
             folder=folder,
@@ -249,6 +266,7 @@ def new_network(home: Path, number: int) -> Iterator[Network]:
             gateway=gateway,
             confirmations=2 * (number % 2),
             is_free=is_free,
+            block_seconds=block_seconds,
         )
         network.deploy()
         network.open().close()

@@ -126,8 +126,9 @@ def carry_on(network: Network, ledger: EthereumLedger) -> SyncState:
     """Bring everything to the contract, as far as it goes, and return the counts."""
 
     def progress(_state: SyncState) -> None:
-        # This node makes blocks of new transactions only; what a replaced block gave back waits.
-        network.node.rpc("anvil_mine", "0x1")
+        # Such a node makes blocks of new transactions only; what a replaced block gave back waits.
+        if not network.block_seconds:
+            network.node.rpc("anvil_mine", "0x1")
 
     with suppress(UnreachableError):
         return ledger.wait("final", HEAL_SECONDS, progress=progress)
