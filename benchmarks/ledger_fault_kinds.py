@@ -250,7 +250,11 @@ FAULTS: tuple[Fault, ...] = (
 
 @contextmanager
 def new_network(home: Path, number: int) -> Iterator[Network]:
-    """Start a node, put the contract there and make a workspace."""
+    """Start a node, put the contract there and make a workspace.
+
+    Of four networks in a row the second and fourth have blocks that can be replaced, the third and
+    fourth take no fees, and the fourth makes a block a second.
+    """
     folder = home / f"network-{number}"
     folder.mkdir()
     owner, gateway = node_accounts()[:2]
