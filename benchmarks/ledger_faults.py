@@ -222,12 +222,11 @@ def doubled(ledger: EthereumLedger) -> dict[str, int]:
         change = (*log.topics, log.data)
         changes[change] += 1
         twice += changes[change] > recorded[change]
-        if log.topics[0] == _REVOKED_ALL:
-            # What is newer than a revocation of all and came before it is carried out again
-            # behind it; that is no second time.
-            for other in [one for one in changes if one[1:3] == log.topics[1:]]:
-                if other[0] != _REVOKED_ALL:
-                    del changes[other]
+        # What was carried out before an older change of the same right is carried out once more
+        # behind it; that is no second time.
+        for other in [one for one in changes if one[1:3] == log.topics[1:]]:
+            if other != change:
+                del changes[other]
     return {
         "roots_anchored_twice": sum(count - 1 for count in anchors.values()),
         "changes_carried_out_twice": twice,

@@ -187,7 +187,7 @@ def test_numbers_in_use_are_those_that_wait_or_stand_in_a_block(outbox: Outbox) 
     items = queued(outbox)
     for nonce, item in enumerate(items):
         outbox.store_signed([(item, signed(nonce))])
-    outbox.settle([settled(items[2], Stage.FINAL, BLOCK)])
+    outbox.settle([settled(items[2], Stage.FINAL, (signed(2).hash, *BLOCK[1:]))])
     outbox.note(items[3], Stage.REFUSED, "overtaken")
     outbox.note(items[4], Stage.SUBMITTED)
     assert outbox.nonces(ACCOUNT, 1) == {items[k].position: k for k in (1, 2, 4)}
@@ -235,6 +235,37 @@ def test_what_is_held_back_says_why(outbox: Outbox) -> None:
     assert outbox.reasons() == {}
 
 
+def test_an_item_has_the_number_that_was_carried_out(outbox: Outbox) -> None:
+    outbox.extend([call(1), call(2)], 3)
+    first, second = queued(outbox)
+    for nonce in (4, 3):
+        outbox.store_signed([(first, signed(nonce)), (second, signed(nonce + 10))])
+    assert outbox.current(queued(outbox)[0]) == signed(3)
+    outbox.settle([settled(first, Stage.FINAL, (signed(4).hash, *BLOCK[1:]))])
+    (found,) = outbox.items(Stage.FINAL)
+    assert (found.account, found.nonce, outbox.current(found)) == (ACCOUNT, 4, signed(4))
+    assert outbox.standing_nonce(ACCOUNT) == 4
+    # A root that somebody else has anchored takes no number of ours.
+    outbox.settle([settled(second, Stage.MINED, BLOCK)])
+    (found,) = outbox.items(Stage.MINED)
+    assert (found.account, found.nonce) == (None, None)
+    assert outbox.nonces(ACCOUNT, 0) == {first.position: 4}
+    assert outbox.standing_nonce("cd" * 20) == -1
+
+
+def test_what_is_settled_and_what_must_follow_it_change_together(outbox: Outbox) -> None:
+    outbox.extend([call(1), call(2)], 3)
+    older, newer = queued(outbox)
+    outbox.store_signed([(older, signed(9)), (newer, signed(2))])
+    places = [(signed(nonce).hash, *BLOCK[1:]) for nonce in (9, 2)]
+    both = [settled(item, Stage.FINAL, at) for item, at in zip((older, newer), places, strict=True)]
+    outbox.settle(both, repeat=[newer])
+    assert [item.place for item in outbox.items(Stage.FINAL)] == [1]
+    assert [(item.place, item.detail, item.nonce) for item in queued(outbox)] == [
+        (2, "repeated", None)
+    ]
+
+
 def test_what_is_repeated_was_never_signed(outbox: Outbox) -> None:
     outbox.extend([call(1), call(2)], 3)
     first, second = queued(outbox)
@@ -253,8 +284,8 @@ def test_blocks_that_vanish_take_their_items_back(outbox: Outbox) -> None:
     mined, final, other, adopted = queued(outbox)
     for nonce, item in enumerate((mined, final, other)):
         outbox.store_signed([(item, signed(nonce))])
-    outbox.settle([settled(mined, Stage.MINED, BLOCK)])
-    outbox.settle([settled(final, Stage.FINAL, BLOCK)])
+    outbox.settle([settled(mined, Stage.MINED, (signed(0).hash, *BLOCK[1:]))])
+    outbox.settle([settled(final, Stage.FINAL, (signed(1).hash, *BLOCK[1:]))])
     outbox.settle([settled(adopted, Stage.MINED, BLOCK)])
     outbox.settle([settled(other, Stage.FINAL, (BLOCK[0], 7, "0x" + "03" * 32))])
     assert outbox.newest_block() == 7

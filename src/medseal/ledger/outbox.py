@@ -5,26 +5,25 @@ is missing here is found in it again. A signed transaction is stored before it i
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from medseal.ledger.item import (
-    EntryState,
     Item,
     ItemKind,
     NewItem,
     Settled,
     SignedTransaction,
     Stage,
-    State,
 )
-from medseal.ledger.outbox_file import OutboxFile
-from medseal.ledger.protocol import SyncState
+from medseal.ledger.outbox_states import OutboxStates
 
 __all__ = ["Outbox"]
 
 MAX_DETAIL_CHARS = 200
+_SIGNED = "hash, account, nonce, raw, price, at_ms"
 
 
-class Outbox(OutboxFile):
+class Outbox(OutboxStates):
     """What waits for a contract, what was signed for it, and how far each entry of the log is.
 
     Opened as `OutboxFile` says. Every change is durable when its method returns.
@@ -171,21 +170,25 @@ class Outbox(OutboxFile):
 
     def signed(self, item: Item) -> list[SignedTransaction]:
         """Return what was signed for an item, newest first."""
+        query = f"SELECT {_SIGNED} FROM signed WHERE position = ? ORDER BY rowid DESC"  # noqa: S608 - columns
+        return [_transaction(row) for row in self._rows(query, (item.position,))]
+
+    def current(self, item: Item) -> SignedTransaction:
+        """Return what was signed last for an item under the number that it has."""
         query = (
-            "SELECT hash, account, nonce, raw, price, at_ms FROM signed WHERE position = ?"
-            " ORDER BY rowid DESC"
+            f"SELECT {_SIGNED} FROM signed WHERE position = ? AND account = ? AND nonce = ?"  # noqa: S608 - columns
+            " ORDER BY rowid DESC LIMIT 1"
         )
-        return [
-            SignedTransaction(
-                hash=str(row[0]),
-                account=str(row[1]),
-                nonce=int(row[2]),
-                raw=bytes(row[3]),
-                price=int(row[4]),
-                at_ms=int(row[5]),
-            )
-            for row in self._rows(query, (item.position,))
-        ]
+        return _transaction(self._rows(query, (item.position, item.account, item.nonce))[0])
+
+    def standing_nonce(self, account: str) -> int:
+        """Return the highest number of an account that an item stands in a block with; or -1."""
+        query = (
+            "SELECT nonce FROM item WHERE account = ? AND nonce IS NOT NULL"
+            " AND block_number IS NOT NULL ORDER BY nonce DESC LIMIT 1"
+        )
+        rows = self._rows(query, (account,))
+        return int(rows[0][0]) if rows else -1
 
     def nonces(self, account: str, first: int) -> dict[int, int]:
         """Return the nonces from `first` on that items of an account hold, by their positions."""
@@ -224,22 +227,30 @@ class Outbox(OutboxFile):
     def repeat(self, items: Sequence[Item]) -> None:
         """Queue items again that stand in blocks: something older has to be carried out first."""
         with self._writing():
-            positions = [(item.position,) for item in items]
-            self._connection.executemany("DELETE FROM signed WHERE position = ?", positions)
-            self._connection.executemany(
-                f"UPDATE item SET stage = {int(Stage.QUEUED)}, detail = 'repeated', account = NULL,"  # noqa: S608 - integers
-                " nonce = NULL, hash = NULL, block_number = NULL, block_hash = NULL"
-                " WHERE position = ?",
-                positions,
-            )
+            self._repeat(items)
 
-    def settle(self, settled: Sequence[Settled]) -> None:
-        """Write down in which blocks items stand."""
+    def _repeat(self, items: Sequence[Item]) -> None:
+        positions = [(item.position,) for item in items]
+        self._connection.executemany("DELETE FROM signed WHERE position = ?", positions)
+        self._connection.executemany(
+            f"UPDATE item SET stage = {int(Stage.QUEUED)}, detail = 'repeated', account = NULL,"  # noqa: S608 - integers
+            " nonce = NULL, hash = NULL, block_number = NULL, block_hash = NULL"
+            " WHERE position = ?",
+            positions,
+        )
+
+    def settle(self, settled: Sequence[Settled], *, repeat: Sequence[Item] = ()) -> None:
+        """Write down in which blocks items stand, and what has to follow them once more.
+
+        An item has the number of the transaction that was carried out from then on; none where it
+        was that of somebody else.
+        """
         if not settled:
             return
         with self._writing():
             self._connection.executemany(
-                "UPDATE item SET stage = ?, detail = ?, hash = ?, block_number = ?, block_hash = ?"
+                "UPDATE item SET stage = ?, detail = ?, hash = ?, block_number = ?, block_hash = ?,"
+                " (account, nonce) = (SELECT account, nonce FROM signed WHERE hash = ?)"
                 " WHERE position = ?",
                 [
                     (
@@ -248,11 +259,13 @@ class Outbox(OutboxFile):
                         one.hash,
                         one.block_number,
                         one.block_hash,
+                        one.hash,
                         one.position,
                     )
                     for one in settled
                 ],
             )
+            self._repeat(repeat)
 
     # --- Blocks -------------------------------------------------------------------------------
 
@@ -291,96 +304,13 @@ class Outbox(OutboxFile):
                     (Stage.FINAL, Stage.MINED, up_to),
                 )
 
-    # --- States -------------------------------------------------------------------------------
 
-    def last_anchor(self) -> int:
-        """Return the size of the newest checkpoint that has an anchor here, 0 for none."""
-        query = "SELECT max(place) FROM item WHERE kind = ? AND stage BETWEEN ? AND ?"
-        value = self._value(query, (ItemKind.ANCHOR, Stage.QUEUED, Stage.FINAL))
-        return 0 if value is None else int(value)
-
-    def _reach(self) -> list[tuple[Stage, int]]:
-        """Return up to which size anchors are final, at least mined, at least submitted."""
-        query = "SELECT max(place) FROM item WHERE kind = ? AND stage = ?"
-        reach, best = [], 0
-        for stage in (Stage.FINAL, Stage.MINED, Stage.SUBMITTED):
-            value = self._value(query, (ItemKind.ANCHOR, stage))
-            best = max(best, 0 if value is None else int(value))
-            reach.append((stage, best))
-        return reach
-
-    def counts(self, size: int) -> SyncState:
-        """Return how far the entries of a log of this size are; each counts once."""
-        with self._reading():
-            reach = self._reach()
-            (_, final), (_, mined), (_, submitted) = reach
-            rows = self._rows(
-                "SELECT least, CASE WHEN place < ? THEN 4 WHEN place < ? THEN 3"
-                " WHEN place < ? THEN 2 ELSE 1 END, count(*) FROM"
-                " (SELECT place, min(stage) AS least FROM item WHERE kind = ?"
-                # What is final by itself and by its anchor, and that is almost all, counts once.
-                " AND (stage < ? OR stage = ? AND place >= ?) GROUP BY place) GROUP BY 1, 2",
-                (final, mined, submitted, ItemKind.CALL, Stage.FINAL, Stage.FINAL, final),
-            )
-        found = {stage: 0 for stage in Stage}
-        before = 0
-        for stage, end in reach:
-            found[stage] = min(end, size) - min(before, size)
-            before = end
-        found[Stage.QUEUED] = max(0, size - before)
-        # A change of rights counts by its own transaction instead of its anchor.
-        for own, anchor, count in rows:
-            found[Stage(own)] += int(count)
-            found[Stage(anchor)] -= int(count)
-        return SyncState(
-            queued=found[Stage.QUEUED],
-            submitted=found[Stage.SUBMITTED],
-            mined=found[Stage.MINED],
-            final=found[Stage.FINAL],
-            refused=found[Stage.REFUSED],
-        )
-
-    def newest_anchor(self) -> Item | None:
-        """Return the anchor of the newest checkpoint of which one is final."""
-        where = "kind = ? AND stage = ? ORDER BY place DESC LIMIT 1"
-        found = self._items(where, (ItemKind.ANCHOR, Stage.FINAL))
-        return found[0] if found else None
-
-    def anchor_of(self, index: int) -> Item | None:
-        """Return the best anchor that covers an entry: of the final ones the smallest."""
-        where = "kind = ? AND stage = ? AND place > ? ORDER BY place LIMIT 1"
-        for stage in (Stage.FINAL, Stage.MINED, Stage.SUBMITTED, Stage.QUEUED):
-            if found := self._items(where, (ItemKind.ANCHOR, stage, index)):
-                return found[0]
-        return None
-
-    def anchor_at(self, size: int) -> Item | None:
-        """Return the anchor of the checkpoint of a size."""
-        found = self._items("kind = ? AND place = ?", (ItemKind.ANCHOR, size))
-        return found[0] if found else None
-
-    def state_of(self, index: int) -> EntryState:
-        """Return how far an entry is."""
-        with self._reading():
-            anchor = self.anchor_of(index)
-            where = "kind = ? AND place = ? ORDER BY stage LIMIT 1"
-            calls = self._items(where, (ItemKind.CALL, index))
-        anchored = State.QUEUED if anchor is None else _state(anchor)
-        own = calls[0] if calls else None
-        shown = anchor if own is None or own.stage is Stage.SKIPPED else own
-        if shown is None:
-            detail = "" if own is None else own.detail
-            return EntryState(index=index, state=State.QUEUED, anchored=anchored, detail=detail)
-        return EntryState(
-            index=index,
-            state=_state(shown),
-            anchored=anchored,
-            detail=shown.detail if own is None else own.detail,
-            transaction=shown.hash,
-            block_number=shown.block_number,
-            block_hash=shown.block_hash,
-        )
-
-
-def _state(item: Item) -> State:
-    return State(item.stage.name.lower())
+def _transaction(row: tuple[Any, ...]) -> SignedTransaction:
+    return SignedTransaction(
+        hash=str(row[0]),
+        account=str(row[1]),
+        nonce=int(row[2]),
+        raw=bytes(row[3]),
+        price=int(row[4]),
+        at_ms=int(row[5]),
+    )

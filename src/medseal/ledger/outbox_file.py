@@ -34,8 +34,11 @@ _SCHEMA = (
     " nonce INTEGER NOT NULL, raw BLOB NOT NULL, price INTEGER NOT NULL, at_ms INTEGER NOT NULL)",
     "CREATE INDEX signed_position ON signed (position)",
 )
-# Files of before have no such index.
-_SCOPES = "CREATE INDEX IF NOT EXISTS item_scope ON item (scope, position)"
+# Files of before have no such indices.
+_INDICES = (
+    "CREATE INDEX IF NOT EXISTS item_scope ON item (scope, position)",
+    "CREATE INDEX IF NOT EXISTS item_nonce ON item (account, nonce)",
+)
 _COLUMNS = (
     "position, kind, place, part, data, scope, stage, detail, account, nonce, hash, block_number,"
     " block_hash"
@@ -108,7 +111,8 @@ class OutboxFile(Closing):
             found = (self._value("PRAGMA application_id"), self._value("PRAGMA user_version"))
             if found != (_APPLICATION_ID, _VERSION):
                 raise LedgerError(f"{self.path}: not an outbox of version {_VERSION}")
-            self._connection.execute(_SCOPES)
+            for statement in _INDICES:
+                self._connection.execute(statement)
             for name, value in identity.items():
                 if self.meta(name) != value:
                     raise LedgerError(f"{self.path}: the outbox belongs to another {name}")

@@ -12,6 +12,7 @@ from medseal.ledger import (
     break_glass_event,
     role_event,
 )
+from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.item import Stage
 from tests.ledger.ethereum.gateways import (
     PERSON,
@@ -183,3 +184,43 @@ def test_what_a_former_key_has_signed_waits_for_what_comes_before_it(
         assert [again.state_of(index).state for index in (first, last)] == [State.FINAL] * 2
         assert again.grants() == []
         check_truth(again)
+
+
+def test_what_was_carried_out_too_early_is_carried_out_once_more(
+    ledger: EthereumLedger,
+) -> None:
+    first = grant(ledger, Action.VIEW)
+    last = ledger.revoke(PERSON, SUBJECT, Action.VIEW, actor=ledger.signer.account).index
+    other = grant(ledger, Action.SHARE)
+    ledger._mirror.scan()
+    relay = ledger._relay
+    (older, signed), (newer, _), _ = relay._stage()
+    # As after a chain that began anew in the middle of a round: the newer has the lower number.
+    relay._fresh = []
+    relay._sign(newer, signed.nonce)
+    relay._sign(older, signed.nonce + 1)
+    ledger._outbox.store_signed(relay._fresh)
+    ledger.wait("final", WAIT_SECONDS)
+    assert [one.action for one in ledger.grants()] == [Action.SHARE]
+    told = [ledger.state_of(index) for index in (first, last, other)]
+    assert [one.state for one in told] == [State.FINAL] * 3
+    assert (told[0].block_number or 0) < (told[1].block_number or 0)
+    # The grant of another action was not touched.
+    assert granted(ledger) == 2
+    check_truth(ledger)
+
+
+def test_a_round_on_two_chains_gives_no_numbers(ledger: EthereumLedger, node: NodeProcess) -> None:
+    grant(ledger, Action.VIEW)
+    ledger.wait("final", WAIT_SECONDS)
+    last = ledger.revoke(PERSON, SUBJECT, Action.VIEW, actor=ledger.signer.account).index
+    ledger._mirror.scan()
+    node.restart(empty=True)
+    Contract.deploy(ledger.node, ledger.signer)
+    # What stands was compared with the chain of before.
+    assert ledger._relay._stage() == []
+    assert [item.nonce for item in ledger._outbox.items(Stage.QUEUED)] == [None]
+    ledger.wait("final", WAIT_SECONDS)
+    assert ledger.state_of(last).state is State.FINAL
+    assert ledger.grants() == []
+    check_truth(ledger)

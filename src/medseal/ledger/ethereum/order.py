@@ -93,8 +93,8 @@ class Order:
         return later.nonce < nonce
 
     def is_known(self, item: Item) -> bool:
-        """Say whether the node knows the newest transaction of an item."""
-        return self._node.transaction(self._outbox.signed(item)[0].hash) is not None
+        """Say whether the node knows the transaction of an item that has a number."""
+        return self._node.transaction(self._outbox.current(item).hash) is not None
 
     def _is_still_wanted(self, item: Item, stand: list[Item]) -> bool:
         """Say whether an item has to be sent although later ones of its scope stand in blocks."""

@@ -235,7 +235,7 @@ class Relay:
 
     def _send_again(self, item: Item, nonce: int) -> Iterator[SignedTransaction]:
         """Yield the stored transaction, or one that pays more where it paid too little."""
-        newest = self._outbox.signed(item)[0]
+        newest = self._outbox.current(item)
         if item.account == self._signer.account:
             is_cheap = item.detail == _UNDERPRICED and newest.price > 0
             yield self._sign(item, nonce, above=newest.price) if is_cheap else newest
@@ -246,7 +246,11 @@ class Relay:
     def _numbers_of(self, account: str) -> Numbers:
         if account not in self._numbers:
             confirmations = self._settings.confirmations
-            self._numbers[account] = Numbers(self._node, account, confirmations)
+            numbers = Numbers(self._node, account, confirmations)
+            if numbers.used <= self._outbox.standing_nonce(account):
+                # The chain was replaced since it was looked at in this round.
+                raise _Stop
+            self._numbers[account] = numbers
         return self._numbers[account]
 
     # --- Signing ------------------------------------------------------------------------------
@@ -336,7 +340,7 @@ class Relay:
 
     def _bump(self, item: Item, numbers: Numbers) -> Iterator[SignedTransaction]:
         """Raise the fee of the transaction that all others wait for, when it is stuck."""
-        newest = self._outbox.signed(item)[0]
+        newest = self._outbox.current(item)
         waited_ms = now_ms() - newest.at_ms
         if (
             item.nonce == numbers.used

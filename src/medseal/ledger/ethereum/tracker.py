@@ -4,9 +4,9 @@ from collections import Counter
 
 from medseal.errors import AccessRefusedError, AlreadyAnchoredError, NodeError, RevertedError
 from medseal.ledger.ethereum.answers import TxReceipt, parse_block, parse_receipt
-from medseal.ledger.ethereum.codec import account_to_address
+from medseal.ledger.ethereum.codec import account_to_address, changed_by
 from medseal.ledger.ethereum.contract import Contract
-from medseal.ledger.ethereum.mirror import ERASE_SCOPE, GATE_SCOPES, ROLE_SCOPE
+from medseal.ledger.ethereum.mirror import ERASE_SCOPE, GATE_SCOPES, OWNER_SCOPE, ROLE_SCOPE
 from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.item import PASSING_REASONS, Item, ItemKind, Settled, Stage
 from medseal.ledger.outbox import Outbox
@@ -18,6 +18,8 @@ _RECHECKED_BLOCKS = 64
 _ROUNDS_WITHOUT_RECEIPT = 2
 # Times that a change is sent which the contract refuses, and does not when it is asked afterwards.
 _MOST_REVERTS = 8
+# Number of a block, and of the transaction among those of its sender.
+_Place = tuple[int, int]
 _PASSING = PASSING_REASONS | {"reverted"}
 
 
@@ -91,9 +93,9 @@ class Tracker:
         taken = [item for item, account, nonce in waiting if nonce < used[account]]
         pairs = list(zip(taken, self._receipts(taken), strict=True))
         # 1. What was carried out, with one fsync for all.
-        self._outbox.settle(
+        self._settle(
             [
-                self._settled(item, receipt)
+                (item, receipt)
                 for item, receipt in pairs
                 if receipt is not None and self._has_effect(item, receipt)
             ]
@@ -113,9 +115,30 @@ class Tracker:
         if receipt is None:
             return False
         if self._has_effect(item, receipt):
-            self._outbox.settle([self._settled(item, receipt)])
+            self._settle([(item, receipt)])
             return True
         return self._settle_failed(item, receipt)
+
+    def _settle(self, carried_out: list[tuple[Item, TxReceipt]]) -> None:
+        """Write down what was carried out; what came before something older follows once more.
+
+        That happens only where a chain was replaced or began anew.
+        """
+        places = {item.position: self._place(item, receipt) for item, receipt in carried_out}
+        displaced = {
+            later.position: later
+            for item, _ in carried_out
+            if item.kind is ItemKind.CALL and item.scope != OWNER_SCOPE
+            for later in self._outbox.later(item)
+            if _is_before(places.get(later.position) or _standing(later), places[item.position])
+            and changed_by(later.data) & changed_by(item.data)
+        }
+        settled = [self._settled(item, receipt) for item, receipt in carried_out]
+        self._outbox.settle(settled, repeat=list(displaced.values()))
+
+    def _place(self, item: Item, receipt: TxReceipt) -> _Place:
+        nonces = [one.nonce for one in self._outbox.signed(item) if one.hash == receipt.hash]
+        return receipt.block_number, nonces[0] if nonces else -1
 
     def _receipts(self, items: list[Item]) -> list[TxReceipt | None]:
         """Return for each item the receipt that decides: one with effect, else the newest."""
@@ -231,3 +254,14 @@ class Tracker:
         if self._unseen[item.position] >= _ROUNDS_WITHOUT_RECEIPT:
             del self._unseen[item.position]
             self._outbox.note(item, Stage.QUEUED, "nonce-taken")
+
+
+def _standing(item: Item) -> _Place | None:
+    """Return where an item stands that is in force; None for any other."""
+    if item.stage not in (Stage.MINED, Stage.FINAL) or item.block_number is None:
+        return None
+    return item.block_number, -1 if item.nonce is None else item.nonce
+
+
+def _is_before(place: _Place | None, other: _Place) -> bool:
+    return place is not None and place < other
