@@ -82,13 +82,13 @@ def signed_transaction(
     signer
         Who sends it.
     call
-        ``chainId``, ``nonce``, ``to``, ``data`` and ``gas``.
+        ``chainId``, ``nonce``, ``to`` and ``data``; ``gas``, `GAS_LIMIT` unless given.
     fees, price
         What the node says, and what a unit of gas may cost.
     is_bump
         Whether it replaces another of the same number.
     """
-    fields = dict(call) | {"value": 0}
+    fields = {"gas": GAS_LIMIT} | dict(call) | {"value": 0}
     raw = signer.sign(fields | dict(fee_fields(fees, price, is_bump=is_bump)))
     return SignedTransaction(
         hash="0x" + keccak(raw).hex(),

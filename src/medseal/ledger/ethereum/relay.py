@@ -306,7 +306,7 @@ class Relay:
         for nonce in range(numbers.next, min(end, numbers.next + self._settings.max_in_flight)):
             if nonce in held:
                 return
-            call = {"nonce": nonce, "to": self._signer.address, "data": b"", "gas": GAS_LIMIT}
+            call = {"nonce": nonce, "to": self._signer.address, "data": b""}
             self._fillers.append(self._signed(call))
             numbers.next = nonce + 1
 
