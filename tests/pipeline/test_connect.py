@@ -92,7 +92,7 @@ def test_a_node_that_is_away_is_no_obstacle_after_joining(
         [outcome] = seal(workspace, [ct_file])
         assert outcome.status == "sealed"
         workspace.record_event(EventKind.VERIFY, actor=workspace.owner)
-        assert workspace.push(timeout_seconds=0.5) == "queued"
+        assert workspace.push(timeout_seconds=0.5).state == "queued"
 
 
 def test_a_failure_leaves_the_workspace_as_it_was(
