@@ -160,6 +160,14 @@ def chain_emptied(network: Network, chance: Chance) -> None:
         network.deploy(role_after=chance.uniform(0, 0.5))
 
 
+def chain_outgrown(network: Network, chance: Chance) -> None:
+    """Begin the chain anew and let it grow far beyond where the old one ended."""
+    network.node.restart(empty=True)
+    network.node.rpc("anvil_mine", hex(int(chance.integers(100, 1001))))
+    if chance.random() < 0.5:  # noqa: PLR2004 - half of the times
+        network.deploy(role_after=chance.uniform(0, 0.5))
+
+
 def chain_replaced(network: Network, chance: Chance) -> None:
     """Replace the newest blocks, a few times."""
     for _ in range(int(chance.integers(1, 5))):
@@ -238,6 +246,7 @@ FAULTS: tuple[Fault, ...] = (
     node_restarted,
     node_killed,
     chain_emptied,
+    chain_outgrown,
     chain_replaced,
     numbers_stolen,
     transactions_dropped,

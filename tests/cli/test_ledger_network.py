@@ -2,20 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pydicom
-import pytest
-from eth_account import Account
-
-from benchmarks.nodes import NodeProcess, node_accounts, start_anvil
+from benchmarks.nodes import NodeProcess, node_accounts
 from medseal.ledger import (
     Consent,
     ConsentChange,
@@ -26,92 +19,7 @@ from medseal.ledger import (
     sign_consent,
 )
 from medseal.ledger.consent import NO_NETWORK
-from medseal.pipeline.connect import JoinRequest, join
-from medseal.pipeline.network import NetworkSetting
-from medseal.pipeline.roles import change_role
-from medseal.pipeline.workspace import Workspace
-
-PASSPHRASE = "correct horse"  # noqa: S105 (of throw-away keys)
-CHAIN_ID = 31337
-MR_FILE = Path(pydicom.__file__).parent / "data" / "test_files" / "MR_small.dcm"
-Run = Callable[..., Any]
-
-
-def keystore(path: Path, number: int) -> Path:
-    """Write the key of a rich account of the test nodes; its cost is low, to save seconds."""
-    stored = Account.encrypt(node_accounts()[number].key, PASSPHRASE, "scrypt", iterations=2)
-    path.write_text(json.dumps(stored))
-    return path
-
-
-@dataclass(frozen=True)
-class Hospitals:
-    """Workspaces `a`, which owns the contract, and `b`, a registrar."""
-
-    run: Run
-    node: NodeProcess
-    contract: str
-    gateway_b: str
-
-    def a(self, *words: str | Path) -> Any:
-        return self.run(*words, "--workspace", "a")
-
-    def b(self, *words: str | Path) -> Any:
-        return self.run(*words, "--workspace", "b")
-
-    def sealed(self, hospital: Run, file: Path) -> str:
-        [line] = hospital("seal", file, "--json").json
-        assert line["status"] == "sealed"
-        found: str = line["image_id"]
-        return found
-
-
-@dataclass(frozen=True)
-class Template:
-    """What every test starts from a copy of: two workspaces and a chain."""
-
-    folder: Path
-    contract: str
-    gateway_b: str
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    folder = tmp_path_factory.mktemp("hospitals")
-    keys = [keystore(folder / f"{number}.json", number) for number in (0, 1)]
-    with start_anvil(state=folder / "chain.json") as node:
-        for name in "ab":
-            Workspace.create(folder / name, PASSPHRASE).close()
-        # This node makes blocks of transactions alone, so its head may be of any age.
-        request = JoinRequest(url=node.url, key_file=keys[0], max_head_age_seconds=None)
-        contract = join(folder / "a", PASSPHRASE, request).contract
-        request = replace(request, key_file=keys[1], contract=contract)
-        gateway_b = join(folder / "b", PASSPHRASE, request).address
-        with Workspace.open(folder / "a", PASSPHRASE) as workspace:
-            change_role(workspace, gateway_b, "registrar", add=True)
-            assert workspace.push().state == "final"
-        # Ends and writes its chain.
-        node.stop()
-    return Template(folder=folder, contract=contract, gateway_b=gateway_b)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeProcess]:
-    with start_anvil(state=tmp_path / "chain.json") as started:
-        yield started
-
-
-@pytest.fixture
-def hospitals(medseal: Run, template: Template, tmp_path: Path) -> Iterator[Hospitals]:
-    shutil.copytree(template.folder, tmp_path, dirs_exist_ok=True)
-    with start_anvil(state=tmp_path / "chain.json") as node:
-        for name in "ab":
-            setting = NetworkSetting.load(tmp_path / name)
-            assert setting is not None
-            replace(setting, url=node.url).save(tmp_path / name)
-        yield Hospitals(
-            run=medseal, node=node, contract=template.contract, gateway_b=template.gateway_b
-        )
+from tests.cli.hospitals import CHAIN_ID, MR_FILE, PASSPHRASE, Hospitals, Run, keystore
 
 
 def test_one_contract_judges_for_two_hospitals(hospitals: Hospitals, ct_file: Path) -> None:
@@ -154,47 +62,6 @@ def test_the_trail_tells_what_a_contract_allowed(hospitals: Hospitals, ct_file: 
     assert (rows[2]["reason"], rows[2]["purpose"]) == ("granted", "study-7")
     assert rows[0]["name"] == rows[1]["name"] == "owner"
     assert all(b"\nanchor {" in Path(row["proof"]).read_bytes() for row in rows)
-
-
-def test_a_node_that_is_away_costs_decisions_only(
-    hospitals: Hospitals, ct_file: Path, tmp_path: Path
-) -> None:
-    a = hospitals.a
-    ours = hospitals.sealed(a, ct_file)
-    a("access", "grant", "ann", ours, "--action", "view")
-    a("ledger", "sync", "--until", "final")
-    hospitals.node.stop()
-    refused = a("open", ours, "--as", "ann", "--output", "x")
-    assert (refused.code, refused.err.count("\n")) == (1, 1)
-    assert "(unreachable); no node of the network answers" in refused.err
-    # The work of the hospital itself goes on.
-    second = hospitals.sealed(a, MR_FILE)
-    assert a("open", ours, "--output", "x.dcm").code == 0
-    copied = a("release", ours, "--to", "bob", "--output", "copy.dcm", "--json")
-    assert copied.code == 0
-    assert a("ledger", "audit").code == 0
-    [revoked] = a("access", "revoke", "ann", ours, "--json").json
-    [granted] = a("access", "grant", "ann", second, "--action", "view", "--json").json
-    assert (revoked["state"], granted["state"]) == ("queued", "queued")
-    [status] = a("ledger", "status", "--json").json
-    assert status["node"] == "unreachable"
-    assert status["queued"] >= 5
-    gone = a("ledger", "sync", "--until", "final", "--timeout", "0.5")
-    assert (gone.code, "queued" in gone.err) == (1, True)
-    receipt = tmp_path / "a" / "receipts" / f"{second}.receipt"
-    key = ("--log-key", "a/log.vkey")
-    assert a("ledger", "verify", receipt, *key).code == 0
-    # Back again, at the same address. What was taken back here holds before the contract knows.
-    hospitals.node.restart()
-    early = a("open", ours, "--as", "ann", "--output", "x")
-    assert (early.code, "(revoked)" in early.err) == (1, True)
-    steps = a("ledger", "sync", "--watch", "--json").json
-    size = a("ledger", "status", "--json").json[0]["size"]
-    assert steps[-1] == {
-        "recovered": 0, "queued": 0, "submitted": 0, "mined": 0, "final": size, "refused": 0,
-    }  # fmt: skip
-    assert a("open", ours, "--as", "ann", "--output", "x").code == 1
-    assert a("open", second, "--as", "ann", "--output", "x.dcm").code == 0
 
 
 def test_emergency_and_consent_reach_the_contract(
@@ -291,66 +158,6 @@ def test_an_anchor_is_checked_online(hospitals: Hospitals, ct_file: Path) -> Non
         "ledger", "verify", "receipt", "--log-key", "a/log.vkey", "--contract", hospitals.contract
     )
     assert (half.code, "belong together" in half.err) == (2, True)
-
-
-def test_what_the_contract_does_not_take_yet_waits_and_says_why(
-    hospitals: Hospitals, ct_file: Path
-) -> None:
-    ours = hospitals.sealed(hospitals.b, ct_file)
-    role = ("access", "role", "{}", hospitals.gateway_b, "registrar")
-    assert hospitals.a(*(word.format("remove") for word in role)).code == 0
-    grant = ("access", "grant", "bea", ours, "--action", "view")
-    refused = hospitals.b(*grant)
-    assert (refused.code, refused.err.count("\n")) == (1, 1)
-    assert "registrar" in refused.err
-    hospitals.node.stop()
-    [queued] = hospitals.b(*grant, "--json").json
-    assert queued["state"] == "queued"
-    hospitals.node.restart()
-    told = hospitals.b("ledger", "sync")
-    assert "this gateway is no registrar, its owner runs 'medseal access role add'" in told.err
-    [status] = hospitals.b("ledger", "status", "--json").json
-    assert status["refused"] == 0
-    assert status["waiting"]["not-registrar"] >= 1
-    assert "wait: this gateway is no registrar" in hospitals.b("ledger", "status").out
-    assert hospitals.a(*(word.format("add") for word in role)).code == 0
-    assert hospitals.b("ledger", "sync", "--until", "final").err == ""
-    [listed] = [row for row in hospitals.b("access", "list", "--json").json if row["name"] == "bea"]
-    assert (listed["image_id"], listed["action"]) == (ours, "view")
-
-
-def test_what_the_contract_refuses_is_said_at_once_or_shown_later(
-    medseal: Run, hospitals: Hospitals, ct_file: Path
-) -> None:
-    hospitals.sealed(hospitals.b, ct_file)
-    role = ("access", "role", "add", "bea", "auditor")
-    refused = hospitals.b(*role)
-    assert (refused.code, refused.err.count("\n")) == (1, 1)
-    assert "owner" in refused.err
-    hospitals.node.stop()
-    [queued] = hospitals.b(*role, "--json").json
-    assert (queued["state"], queued["detail"]) == ("queued", "")
-    hospitals.node.restart()
-    medseal("ledger", "sync", "--until", "final", "--workspace", "b")
-    [status] = hospitals.b("ledger", "status", "--json").json
-    assert status["refused"] == 1
-    index = int(Path(queued["receipt"]).stem.removeprefix("event-"))
-    assert [each["index"] for each in status["refusals"]] == [index]
-    assert f"refused entry {index}: " in hospitals.b("ledger", "status").out
-
-
-def test_another_chain_is_refused(hospitals: Hospitals, ct_file: Path) -> None:
-    ours = hospitals.sealed(hospitals.a, ct_file)
-    with start_anvil(chain_id=5) as other:
-        finished = hospitals.a("open", ours, "--as", "ann", "--output", "x", "--node", other.url)
-        assert (finished.code, finished.err.count("\n")) == (1, 1)
-        assert "chain" in finished.err
-        moved = hospitals.a("ledger", "connect", other.url)
-        assert moved.code == 1
-    with start_anvil() as empty:
-        finished = hospitals.a("ledger", "sync", "--node", empty.url)
-        assert (finished.code, finished.err.count("\n")) == (1, 1)
-    assert hospitals.a("ledger", "connect", hospitals.node.url).code == 0
 
 
 def test_a_key_is_made_inside_the_keystore(

@@ -123,7 +123,10 @@ def revoke_command(options: Common, name: str, image_id: str, action: str | None
 @command.command(name="list")
 @common
 def list_command(options: Common) -> None:
-    """List all grants, with the roles of whom they were given to."""
+    """List all grants, with the roles of whom they were given to.
+
+    What break-glass has opened for an hour is listed by 'medseal access review'.
+    """
     with Workspace.open(options.workspace, options.passphrase(), node=options.node) as workspace:
         rows = access.list_grants(workspace)
     for row in rows:
@@ -135,7 +138,11 @@ def list_command(options: Common) -> None:
         text = f"{who:32} {row.action:9} {image:32} {row.status:8} until {end}{purpose}"
         emit(options, value, text)
     if not rows and not options.json:
-        click.echo("No grants yet; the owner may do everything, nobody else anything.", err=True)
+        click.echo(
+            "No grants: the owner may do everything, others only what break-glass has opened;"
+            " 'medseal access review' lists that.",
+            err=True,
+        )
 
 
 @command.command(name="break-glass")

@@ -1,4 +1,4 @@
-"""`medseal ledger deploy`, `connect` and `sync`: a workspace on a network."""
+"""`medseal ledger deploy`, `redeploy`, `connect` and `sync`: a workspace on a network."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from medseal.cli.access_roles import next_step
 from medseal.cli.options import FILE, Common, common, emit, option, say
 from medseal.errors import ConfigurationError
 from medseal.pipeline import ledger
-from medseal.pipeline.connect import Joined, JoinRequest, join, move
+from medseal.pipeline.connect import Joined, JoinRequest, join, move, redeploy
 from medseal.pipeline.workspace import Workspace
 
 __all__ = ["COMMANDS"]
@@ -98,6 +98,18 @@ def deploy_command(
     _emit(options, join(options.workspace, options.passphrase(), request))
 
 
+@click.command(name="redeploy")
+@common
+def redeploy_command(options: Common) -> None:
+    """Put the contract back on a network that lost it, at the chain id and address of before.
+
+    For the workspace that deployed it. Every gateway brings what it had recorded back to it from
+    its own log, with 'medseal ledger sync'.
+    """
+    _emit(options, redeploy(options.workspace, options.passphrase(), node=options.node))
+    say("the contract is empty; 'medseal ledger sync --until final' brings the rights back")
+
+
 @click.command(name="connect")
 @click.argument("url")
 @option("--contract", help="Address of the contract, 0x and 40 digits.")
@@ -164,4 +176,9 @@ def _emit_counts(options: Common, counts: dict[str, int]) -> None:
     emit(options, counts, ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
-COMMANDS: tuple[click.Command, ...] = (deploy_command, connect_command, sync_command)
+COMMANDS: tuple[click.Command, ...] = (
+    deploy_command,
+    redeploy_command,
+    connect_command,
+    sync_command,
+)

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medseal.errors import ConfigurationError, InputError, WorkspaceError
-from medseal.pipeline.connection import KEY_NAME
+from medseal.pipeline.connection import KEY_NAME, GatewayKey
 from medseal.pipeline.consent import standing_withdrawals
-from medseal.pipeline.network import NetworkSetting, kept_url
-from medseal.pipeline.workspace import OWNER, Workspace
+from medseal.pipeline.network import NetworkSetting, checked_url, kept_url
+from medseal.pipeline.workspace import OWNER, Workspace, load_keystore
 
 if TYPE_CHECKING:
     from medseal.ledger import TransactionSigner
 
-__all__ = ["JoinRequest", "Joined", "join", "move"]
+__all__ = ["JoinRequest", "Joined", "join", "move", "redeploy"]
 
 _KEY_BYTES = 32
 
@@ -187,8 +187,54 @@ def move(path: Path, passphrase: str, url: str, *, contract: str | None = None) 
     return found
 
 
-def _joined(path: Path, passphrase: str) -> Joined:
-    with Workspace.open(path, passphrase) as workspace:
+def redeploy(path: Path, passphrase: str, *, node: str | None = None) -> Joined:
+    """Put the contract of a workspace back on its network, which was set up anew and is empty.
+
+    The chain has the id of before, and the contract comes to the address of before. What the
+    contract held, each gateway brings back from its log with its next synchronisation.
+
+    Parameters
+    ----------
+    path
+        Folder of the workspace that put the contract on the chain the first time.
+    passphrase
+        Of the workspace, and of the keystore file.
+    node
+        Node to ask in place of the one that the workspace keeps.
+
+    Raises
+    ------
+    WorkspaceError
+        The workspace has no network, or its contract came from another gateway, or stands there.
+    ChainMismatchError
+        The node serves another chain, or one on which the gateway has sent too much already.
+    UnreachableError, NodeError
+        The node does not answer, or does not take the contract.
+    KeystoreError, WrongPassphraseError
+        The key cannot be unlocked.
+    ModuleNotFoundError
+        The extra `network` is not installed.
+    """
+    from medseal.ledger import Node  # noqa: PLC0415 - extra `network`
+    from medseal.ledger.ethereum.contract import Contract  # noqa: PLC0415 - the same
+
+    keystore = load_keystore(path, passphrase)
+    setting = NetworkSetting.load(path)
+    if setting is None:
+        raise WorkspaceError(f"{path} is on no network; run 'medseal ledger deploy' first")
+    key = GatewayKey(setting, keystore, passphrase)
+    asked: Node = Node(setting.url if node is None else checked_url(node))
+    try:
+        Contract(asked, setting.contract, chain_id=setting.chain_id).redeploy(key)
+    except InputError as error:
+        raise WorkspaceError(str(error)) from error
+    finally:
+        asked.close()
+    return _joined(path, passphrase, node)
+
+
+def _joined(path: Path, passphrase: str, node: str | None = None) -> Joined:
+    with Workspace.open(path, passphrase, node=node) as workspace:
         return _told(workspace)
 
 

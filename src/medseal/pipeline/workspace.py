@@ -31,7 +31,7 @@ from medseal.vault.catalogue import AccountRecord, ImageRecord, ReleaseRecord
 if TYPE_CHECKING:
     from medseal.ledger.ethereum.ledger import EthereumLedger
 
-__all__ = ["LOG_KEY_FILE", "OWNER", "Workspace", "check_name", "record_id"]
+__all__ = ["LOG_KEY_FILE", "OWNER", "Workspace", "check_name", "load_keystore", "record_id"]
 
 OWNER = "owner"
 LOG_ORIGIN = "medseal.local/log"
@@ -63,6 +63,21 @@ def check_name(name: str) -> str:
         message = f"a name has 1 to {MAX_NAME_CHARACTERS} printable characters; choose another"
         raise UnknownNameError(message)
     return name
+
+
+def load_keystore(path: Path, passphrase: str) -> Keystore:
+    """Return the unlocked keystore of the workspace at `path`.
+
+    Raises
+    ------
+    WorkspaceError
+        There is none.
+    WrongPassphraseError
+        The passphrase does not unlock it.
+    """
+    if not (path / _KEYSTORE).is_file():
+        raise WorkspaceError(f"no workspace at {path}; run 'medseal init' first")
+    return Keystore.load(path / _KEYSTORE, passphrase)
 
 
 class Workspace:
@@ -178,10 +193,8 @@ class Workspace:
         ChainMismatchError
             The node serves another chain, or the contract is not there.
         """
-        if not (path / _KEYSTORE).is_file():
-            raise WorkspaceError(f"no workspace at {path}; run 'medseal init' first")
+        keystore = load_keystore(path, passphrase)
         setting = NetworkSetting.load(path)
-        keystore = Keystore.load(path / _KEYSTORE, passphrase)
         network = None
         if setting is not None:
             network = Connection(setting=setting, passphrase=passphrase, node=node)

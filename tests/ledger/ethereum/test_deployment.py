@@ -4,8 +4,18 @@ from typing import Any
 
 import pytest
 
-from medseal.errors import InsufficientFundsError, NodeError, UnreachableError
-from medseal.ledger.ethereum.deployment import contract_address, deploy_contract
+from medseal.errors import (
+    ChainMismatchError,
+    InputError,
+    InsufficientFundsError,
+    NodeError,
+    UnreachableError,
+)
+from medseal.ledger.ethereum.deployment import (
+    contract_address,
+    deploy_contract,
+    redeploy_contract,
+)
 from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.ethereum.signer import KeySigner
 from tests.ledger.ethereum.chain import signer
@@ -68,3 +78,32 @@ def test_a_deployment_that_failed_is_told(anvil: NodeProcess) -> None:
 def failed(params: list[Any], honest: dict[str, Any]) -> dict[str, Any]:
     """Answer that a transaction was without effect, once it is in a block."""
     return honest if honest["result"] is None else changed(status="0x0")(params, honest)
+
+
+def test_a_contract_comes_back_to_its_address_whatever_came_before_it() -> None:
+    sender = signer(4)
+    with start_anvil() as process:
+        node = Node(process.url)
+        process.rpc("eth_sendTransaction", {"from": sender.address, "to": sender.address})
+        process.rpc("eth_sendTransaction", {"from": sender.address, "to": sender.address})
+        address, _ = deploy_contract(node, sender, timeout_seconds=20)
+        with pytest.raises(InputError, match="nothing is to be done"):
+            redeploy_contract(node, sender, address, timeout_seconds=20)
+        process.restart(empty=True)
+        with pytest.raises(InputError, match="only the gateway that did"):
+            redeploy_contract(node, signer(5), address, timeout_seconds=20)
+        assert node.nonce(signer(5).address) == 0
+        redeploy_contract(node, sender, address, timeout_seconds=20)
+        assert node.code(address)
+        assert node.nonce(sender.address) == 3
+
+
+def test_a_number_that_is_used_up_brings_no_contract_elsewhere() -> None:
+    sender = signer(4)
+    with start_anvil() as process:
+        process.rpc("eth_sendTransaction", {"from": sender.address, "to": sender.address})
+        with pytest.raises(ChainMismatchError, match="has sent 1 transactions"):
+            redeploy_contract(
+                Node(process.url), sender, contract_address(sender.address, 0), timeout_seconds=20
+            )
+        assert Node(process.url).nonce(sender.address) == 1

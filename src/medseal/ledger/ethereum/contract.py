@@ -29,7 +29,7 @@ from medseal.ledger.ethereum.codec import (
     unpack_terms,
     word,
 )
-from medseal.ledger.ethereum.deployment import deploy_contract
+from medseal.ledger.ethereum.deployment import deploy_contract, redeploy_contract
 from medseal.ledger.ethereum.reverts import refusal_of
 from medseal.ledger.ethereum.rpc import Node, Request, call_request
 from medseal.ledger.ethereum.signer import TransactionSigner
@@ -203,6 +203,12 @@ class Contract:
         contract = cls(node, address, chain_id=chain_id)
         contract.check()
         return contract
+
+    def redeploy(self, signer: TransactionSigner, *, timeout_seconds: float = 120.0) -> None:
+        """Put the contract back to its address on an empty chain; see `redeploy_contract`."""
+        self.check_chain(hex(self.node.chain_id()))
+        redeploy_contract(self.node, signer, self.address, timeout_seconds=timeout_seconds)
+        self.check()
 
     # --- Access -------------------------------------------------------------------------------
 

@@ -48,18 +48,19 @@ class Tracker:
     def recheck(self) -> None:
         """Take back what the chain no longer holds, and make final what is deep enough.
 
-        Looks at all that stands in the newest blocks; and further down as long as it finds that
-        something was replaced there.
+        Looks at all that stands in the newest blocks of the chain, or at the newest block that
+        anything stands in, as a block that is the same has the same blocks below it. And further
+        down as long as something was replaced.
         """
         head = self._node.block("latest")
         top = -1 if head is None else head.number
         self._deep = top - self._confirmations
-        last = max(top, self._outbox.newest_block())
-        while last >= 0:
-            first = min(top, last) - _RECHECKED_BLOCKS
-            if not self._compare(first, last):
-                break
+        last = self._outbox.newest_block()
+        # A chain that began anew may have outgrown the old one since it was looked at.
+        first = min(top - _RECHECKED_BLOCKS, last)
+        while last >= 0 and self._compare(first, last):
             last = min(first - 1, self._outbox.newest_block())
+            first = last - _RECHECKED_BLOCKS
         self._outbox.confirm(self._deep)
 
     def _compare(self, first: int, last: int) -> bool:
