@@ -1,5 +1,6 @@
 """What two hospitals see when node, chain or contract are not as they were."""
 
+import shutil
 from pathlib import Path
 
 from benchmarks.nodes import node_accounts, start_anvil
@@ -22,7 +23,9 @@ def test_a_node_that_is_away_costs_decisions_only(
     assert a("open", ours, "--output", "x.dcm").code == 0
     copied = a("release", ours, "--to", "bob", "--output", "copy.dcm", "--json")
     assert copied.code == 0
-    assert a("ledger", "audit").code == 0
+    alone = a("ledger", "audit", "--json")
+    assert (alone.code, alone.json[0]["anchored_heads"]) == (0, None)
+    assert "was not compared with the heads in the contract" in alone.err
     [revoked] = a("access", "revoke", "ann", ours, "--json").json
     [granted] = a("access", "grant", "ann", second, "--action", "view", "--json").json
     assert (revoked["state"], granted["state"]) == ("queued", "queued")
@@ -160,3 +163,23 @@ def test_a_chain_that_the_gateway_used_already_cannot_take_the_contract(
     with start_anvil(chain_id=5) as other:
         elsewhere = hospitals.a("ledger", "redeploy", "--node", other.url)
     assert (elsewhere.code, "serves chain 5" in elsewhere.err) == (1, True)
+
+
+def test_an_old_backup_that_was_restored_fails_the_audit(
+    hospitals: Hospitals, ct_file: Path, tmp_path: Path
+) -> None:
+    a = hospitals.a
+    hospitals.sealed(a, ct_file)
+    assert a("ledger", "sync", "--until", "final").code == 0
+    shutil.copytree(tmp_path / "a", tmp_path / "backup")
+    [whole] = a("ledger", "audit", "--json").json
+    hospitals.sealed(a, MR_FILE)
+    assert a("ledger", "sync", "--until", "final").code == 0
+    [later] = a("ledger", "audit", "--json").json
+    assert later["anchored_heads"] == whole["anchored_heads"] + 1
+    shutil.rmtree(tmp_path / "a")
+    (tmp_path / "backup").rename(tmp_path / "a")
+    finished = a("ledger", "audit")
+    assert (finished.code, finished.err.count("\n")) == (1, 1)
+    assert f"it has {whole['size']} entries" in finished.err
+    assert f"has anchored {later['size']}; restore the newer copy" in finished.err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from medseal.cli.options import FILE, Common, common, emit, option
+from medseal.cli.options import FILE, Common, common, emit, option, say
 from medseal.errors import ConfigurationError
 from medseal.imaging.files import write_file
 from medseal.pipeline import ledger
@@ -38,7 +38,8 @@ def audit_command(  # noqa: PLR0913 (one parameter an option)
 ) -> None:
     """Audit the log, or tell who did what to an image, a released copy, or as a person.
 
-    Without an argument the whole log is replayed and every stored byte compared. With one, each
+    Without an argument the whole log is replayed and every stored byte compared; on a network
+    also with every head of it that the contract holds. With one, each
     entry of its trail is printed: when, by whom, in which role, allowed or refused, by which
     purpose; the proof of each is verified first. With --format fhir the trail, without an
     argument that of the whole log, is written as a bundle of FHIR R4 AuditEvent resources.
@@ -75,12 +76,16 @@ def _replay(
     options: Common, workspace: Workspace, *, since: Path | None, proof: Path | None
 ) -> None:
     value = ledger.audit(workspace, since=since, proof=proof)
+    heads = value.get("anchored_heads")
     emit(
         options,
         value,
         f"{value['size']} entries and {value['checkpoints']} checkpoints verify"
-        + (f"; continues the log of size {value['since']}" if since else ""),
+        + (f"; continues the log of size {value['since']}" if since else "")
+        + (f"; continues the {heads} heads that the contract holds" if heads is not None else ""),
     )
+    if "anchored_heads" in value and heads is None:
+        say("no node answers, so the log was not compared with the heads in the contract")
 
 
 def _print(options: Common, entries: list[tuple[TrailEntry, Path | None]]) -> None:

@@ -145,6 +145,20 @@ class LedgerReader(Closing):
         with self._reading() as log:
             return stored_checkpoint(log, size)
 
+    def root(self, size: int) -> bytes:
+        """Return the root over the first `size` entries.
+
+        Raises
+        ------
+        InputError
+            The log has fewer.
+        """
+        with self._reading() as log:
+            present = log.size()
+            if not 0 <= size <= present:
+                raise InputError(f"the log has {present} entries, fewer than {size}")
+            return Tree(size, log.node).root()
+
     def prove(self, entry: int | Digest, *, size: int | None = None) -> Receipt:
         """Return a receipt for an entry; reads O(log n) rows. See `Ledger.prove`."""
         with self._reading() as log:

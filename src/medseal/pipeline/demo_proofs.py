@@ -104,7 +104,7 @@ def _audit(run: Run) -> None:
     _note(
         run,
         "the whole log replayed, every object's digest checked",
-        int(result["size"]),
+        result["size"],
         "holds",
         f"holds: {result['size']} entries, {result['objects']} objects",
     )

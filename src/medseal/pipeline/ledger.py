@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from medseal.errors import InputError, LedgerError, UnknownImageError, UnreachableError
 from medseal.imaging.files import read_file, write_file
@@ -16,7 +17,11 @@ from medseal.pipeline.witness import check_since, read_log_key
 from medseal.pipeline.workspace import LOG_KEY_FILE, Workspace
 from medseal.vault import ImageRecord, ReleaseRecord
 
+if TYPE_CHECKING:
+    from medseal.ledger.ethereum.ledger import EthereumLedger
+
 __all__ = [
+    "Audited",
     "PinnedContract",
     "audit",
     "check_anchor_online",
@@ -158,10 +163,31 @@ def verify_receipt_file(path: Path, key_file: Path) -> dict[str, str | int]:
     }
 
 
-def audit(
-    workspace: Workspace, *, since: Path | None = None, proof: Path | None = None
-) -> dict[str, str | int]:
+class Audited(TypedDict):
+    """What an audit has found to hold.
+
+    Attributes
+    ----------
+    size, root, checkpoints, objects
+        Entries, hexadecimal root, signed heads; objects of sealed images.
+    since
+        Size of the head that was kept elsewhere, where one was given.
+    anchored_heads
+        On a network, number of heads in the contract; None where no node answers: not compared.
+    """
+
+    size: int
+    root: str
+    checkpoints: int
+    objects: int
+    since: NotRequired[int]
+    anchored_heads: NotRequired[int | None]
+
+
+def audit(workspace: Workspace, *, since: Path | None = None, proof: Path | None = None) -> Audited:
     """Replay the log, check every object and receipt-bearing record, return the counts.
+
+    On a network the log has to continue every head of it that the contract holds.
 
     Parameters
     ----------
@@ -187,15 +213,25 @@ def audit(
             message = f"image {record.image_id} has no entry in the log; restore a backup"
             raise LedgerError(message) from error
         workspace.store.get(record.package or "")
-    value: dict[str, str | int] = {
+    value: Audited = {
         "size": report.size,
         "root": report.root.hex(),
         "checkpoints": report.checkpoints,
         "objects": len(workspace.catalogue.images()),
     }
+    if not isinstance(workspace.ledger, EmbeddedLedger):
+        value["anchored_heads"] = _anchored_heads(workspace.ledger)
     if since is not None:
         value["since"] = check_since(workspace, since, proof=proof)
     return value
+
+
+def _anchored_heads(ledger: "EthereumLedger") -> int | None:
+    try:
+        count: int = ledger.check_heads()
+    except UnreachableError:
+        return None
+    return count
 
 
 def sync(

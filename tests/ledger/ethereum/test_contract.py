@@ -32,6 +32,7 @@ from medseal.ledger import (
     revoke_event,
     role_event,
 )
+from medseal.ledger.ethereum.anchors import Anchored, ChainAnchor
 from medseal.ledger.ethereum.artifact import artifact
 from medseal.ledger.ethereum.codec import (
     account_word,
@@ -41,7 +42,7 @@ from medseal.ledger.ethereum.codec import (
     pack_terms,
     word,
 )
-from medseal.ledger.ethereum.contract import Anchored, ChainAnchor, Contract
+from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.rpc import Node
 from tests.ledger.ethereum.chain import IMAGE, PERSON, carry_out, deployed, signer
 from tests.ledger.ethereum.liar import changed, error, liar_url, result, start_liar

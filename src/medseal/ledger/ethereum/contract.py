@@ -1,7 +1,6 @@
 """The contract on a network: checked before it is trusted, asked with single raw calls."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from medseal.errors import (
     ChainMismatchError,
@@ -9,6 +8,7 @@ from medseal.errors import (
     NodeError,
     RevertedError,
 )
+from medseal.ledger.ethereum.anchors import Anchored, ChainAnchor
 from medseal.ledger.ethereum.answers import (
     Log,
     TxReceipt,
@@ -35,7 +35,7 @@ from medseal.ledger.ethereum.rpc import Node, Request, call_request
 from medseal.ledger.ethereum.signer import TransactionSigner
 from medseal.ledger.grants import Action, Decision, Grant, Role
 
-__all__ = ["Anchored", "ChainAnchor", "Contract"]
+__all__ = ["Contract"]
 
 # First four bytes of keccak256 of the signature.
 _DECIDE = bytes.fromhex("05d01663")
@@ -67,47 +67,6 @@ _ANCHORED_TOPICS = 3
 _GRANTED_TOPICS = 3
 _EXPIRY_SHIFT = 192
 _ACTION_SHIFT = 240
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainAnchor:
-    """What the contract holds about a root.
-
-    Attributes
-    ----------
-    size
-        Number of entries of the log under it.
-    sequence
-        Number of the anchor, from 1.
-    timestamp
-        Seconds since 1970 UTC of its block.
-    """
-
-    size: int
-    sequence: int
-    timestamp: int
-
-
-class Anchored(NamedTuple):
-    """One anchor, as a transaction has written it.
-
-    Attributes
-    ----------
-    root, size
-        Head of the log.
-    sequence
-        Number of the anchor, from 1.
-    head
-        Digest that chains all anchors up to this one.
-    account
-        Gateway that anchored it.
-    """
-
-    root: bytes
-    size: int
-    sequence: int
-    head: bytes
-    account: str
 
 
 class Contract:
@@ -385,10 +344,22 @@ class Contract:
             if log.address == self.address and log.topics[:1] == (_ANCHORED,)
         ]
 
-    def anchor_log(self, root: bytes, from_block: int = 0) -> Log | None:
+    def anchor_log(self, root: bytes) -> Log | None:
         """Return the log of the anchor of a root: its transaction and block; None for none."""
-        found = self.node.logs(self.address, (_ANCHORED, root), from_block)
+        found = self.node.logs(self.address, (_ANCHORED, root))
         return found[0] if found else None
+
+    def anchored_by(self, account: str, from_block: int, to_block: int) -> list[Anchored]:
+        """Return what a gateway has anchored in a range of blocks.
+
+        Raises
+        ------
+        UnreachableError, NodeError
+            The node does not answer, or has too many in this range.
+        """
+        topics = (_ANCHORED, None, account_word(account))
+        logs = self.node.logs(self.address, topics, from_block, to_block)
+        return [self._anchored(log) for log in logs]
 
     def _anchored(self, log: Log) -> Anchored:
         size, sequence, head = self.parse_words(log.data, 3)

@@ -28,6 +28,7 @@ from medseal.ledger.ethereum.folder import (
     open_log,
     open_outbox,
 )
+from medseal.ledger.ethereum.heads import check_heads
 from medseal.ledger.ethereum.mirror import GATE_SCOPES, Mirror, changes_who_may_record
 from medseal.ledger.ethereum.relay import Relay
 from medseal.ledger.ethereum.restrictions import Use, restricted
@@ -282,6 +283,18 @@ class EthereumLedger(AnchoredLog, Recording, Closing):
     def grants(self, *, account: str | None = None, subject: str | None = None) -> list[Grant]:
         """Return the grants that stand in the contract; raises as `roles`."""
         return self.contract.grants(account=account, subject=subject)
+
+    def check_heads(self) -> int:
+        """Return how many heads of this log the contract holds, if the log continues each of them.
+
+        Raises
+        ------
+        ConsistencyError
+            The log was rolled back or rewritten; see `check_heads`.
+        UnreachableError
+            The node does not answer.
+        """
+        return check_heads(self.log, self.contract, self.signer.account)
 
     # --- The way to the contract --------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from medseal.errors import AnchorError, UnreachableError
+from medseal.ledger.ethereum.anchors import Anchored
 from medseal.ledger.ethereum.answers import Block, TxReceipt
-from medseal.ledger.ethereum.contract import Anchored, Contract
+from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.rpc import Node
 from medseal.ledger.receipt import Anchor, Receipt
 
