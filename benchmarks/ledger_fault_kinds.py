@@ -169,7 +169,7 @@ def chain_outgrown(network: Network, chance: Chance) -> None:
 
 
 def chain_replaced(network: Network, chance: Chance) -> None:
-    """Replace the newest blocks, a few times."""
+    """Replace the newest blocks, a few times; now and then the chain grows far in between."""
     for _ in range(int(chance.integers(1, 5))):
         # Never below the contract and the role of the gateway.
         depth = min(int(chance.integers(1, 5)), network.top() - network.base)
@@ -177,6 +177,8 @@ def chain_replaced(network: Network, chance: Chance) -> None:
             with suppress(RpcError):
                 network.node.rpc("anvil_reorg", depth, [])
         time.sleep(chance.uniform(0, 0.2))
+        if chance.random() < 0.3:  # noqa: PLR2004 - three of ten times
+            network.node.rpc("anvil_mine", hex(100))
 
 
 def numbers_stolen(network: Network, chance: Chance) -> None:

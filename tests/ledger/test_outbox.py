@@ -13,6 +13,7 @@ from medseal.errors import LedgerBusyError, LedgerError, StorageError, StorageFu
 from medseal.ledger import State, SyncState
 from medseal.ledger.item import (
     ANCHOR_SCOPE,
+    BlockId,
     Item,
     ItemKind,
     NewItem,
@@ -289,8 +290,13 @@ def test_blocks_that_vanish_take_their_items_back(outbox: Outbox) -> None:
     outbox.settle([settled(adopted, Stage.MINED, BLOCK)])
     outbox.settle([settled(other, Stage.FINAL, (BLOCK[0], 7, "0x" + "03" * 32))])
     assert outbox.newest_block() == 7
-    assert outbox.blocks(0, 7) == {7: {BLOCK[2], "0x" + "03" * 32}}
-    outbox.vanish(7, BLOCK[2])
+    first, second = sorted((BLOCK[2], "0x" + "03" * 32))
+    both = [BlockId(7, first), BlockId(7, second)]
+    assert outbox.blocks(BlockId(-1, ""), limit=9) == both
+    assert outbox.blocks(BlockId(7, ""), limit=1) == both[:1]
+    assert outbox.blocks(both[0], limit=9) == both[1:]
+    assert outbox.blocks(BlockId(8, ""), limit=9) == []
+    outbox.vanish([BlockId(7, BLOCK[2])])
     stages = [outbox.state_of(index) for index in range(4)]
     assert [told.state for told in stages] == [
         State.SUBMITTED,

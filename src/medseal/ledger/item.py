@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 __all__ = [
     "ANCHOR_SCOPE",
     "PASSING_REASONS",
+    "BlockId",
     "EntryState",
     "Item",
     "ItemKind",
@@ -43,6 +45,13 @@ class Stage(IntEnum):
     FINAL = 4
     # Nothing has to reach the chain: a later anchor covers it, or it holds here only.
     SKIPPED = 5
+
+
+class BlockId(NamedTuple):
+    """A block: its number, and its hash, ``0x`` and 64 hexadecimal digits."""
+
+    number: int
+    hash: str
 
 
 class ItemKind(IntEnum):

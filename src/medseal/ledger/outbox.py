@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medseal.ledger.item import (
+    BlockId,
     Item,
     ItemKind,
     NewItem,
@@ -20,6 +21,7 @@ from medseal.ledger.outbox_states import OutboxStates
 __all__ = ["Outbox"]
 
 MAX_DETAIL_CHARS = 200
+_FLOOR = "floor"
 _SIGNED = "hash, account, nonce, raw, price, at_ms"
 
 
@@ -269,29 +271,47 @@ class Outbox(OutboxStates):
 
     # --- Blocks -------------------------------------------------------------------------------
 
-    def blocks(self, first: int, last: int) -> dict[int, set[str]]:
-        """Return the blocks from `first` to `last` that items stand in: number, seen hashes."""
+    def floor(self) -> BlockId | None:
+        """Return the block that what stands at or below it was compared with; None for none."""
+        value = self.meta(_FLOOR)
+        if value is None:
+            return None
+        number, _, name = value.partition("/")
+        return BlockId(int(number), name)
+
+    def set_floor(self, block: BlockId) -> None:
+        """Keep a block as the floor."""
+        with self._writing():
+            self._set_meta(_FLOOR, f"{block.number}/{block.hash}")
+
+    def drop_floor(self) -> None:
+        """Have no floor any more: all that stands in blocks has to be compared again."""
+        self.forget(_FLOOR)
+
+    def blocks(self, after: BlockId, *, limit: int) -> list[BlockId]:
+        """Return the blocks behind this one that items stand in, in their order."""
         query = (
-            "SELECT DISTINCT block_number, block_hash FROM item WHERE block_number BETWEEN ? AND ?"
+            "SELECT DISTINCT block_number, block_hash FROM item"
+            " WHERE (block_number, block_hash) > (?, ?) ORDER BY 1, 2 LIMIT ?"
         )
-        found: dict[int, set[str]] = {}
-        for number, value in self._rows(query, (first, last)):
-            found.setdefault(int(number), set()).add(str(value))
-        return found
+        rows = self._rows(query, (after.number, after.hash, limit))
+        return [BlockId(int(number), str(value)) for number, value in rows]
 
     def newest_block(self) -> int:
         """Return the number of the highest block that items stand in; -1 for none."""
         number = self._value("SELECT max(block_number) FROM item")
         return -1 if number is None else int(number)
 
-    def vanish(self, number: int, block_hash: str) -> None:
-        """Take back what stood in a block that the chain no longer has."""
+    def vanish(self, blocks: Sequence[BlockId]) -> None:
+        """Take back what stood in blocks that the chain no longer has."""
+        if not blocks:
+            return
         with self._writing():
-            self._connection.execute(
+            self._connection.executemany(
                 "UPDATE item SET stage = CASE WHEN stage = ? OR account IS NULL THEN ? ELSE ? END,"
                 " detail = 'vanished', hash = NULL, block_number = NULL, block_hash = NULL"
                 " WHERE block_number = ? AND block_hash = ?",
-                (Stage.FINAL, Stage.QUEUED, Stage.SUBMITTED, number, block_hash),
+                [(Stage.FINAL, Stage.QUEUED, Stage.SUBMITTED, *block) for block in blocks],
             )
 
     def confirm(self, up_to: int) -> None:

@@ -134,25 +134,6 @@ def test_an_empty_chain_then_the_contract_again(ledger: EthereumLedger, node: No
     check_truth(ledger)
 
 
-def test_an_empty_chain_that_has_outgrown_the_old_one(
-    ledger: EthereumLedger, node: NodeProcess
-) -> None:
-    receipts = ledger.append_many(seals(4))
-    index = grant(ledger)
-    ledger.wait("final", WAIT_SECONDS)
-    node.restart(empty=True)
-    Contract.deploy(ledger.node, ledger.signer)
-    # Nobody looked for a while: what stood in the old blocks lies deep below the head now.
-    node.rpc("anvil_mine", hex(1_000))
-    ledger.sync()
-    assert ledger.state_of(index).state is not State.REFUSED
-    ledger.wait("final", WAIT_SECONDS)
-    assert ledger.may(PERSON, SUBJECT, Action.VIEW)
-    assert granted(ledger) == 1
-    check_receipts(ledger, receipts)
-    check_truth(ledger)
-
-
 def test_an_empty_chain_where_the_numbers_differ(
     node: NodeProcess, accounts: Accounts, tmp_path: Path
 ) -> None:

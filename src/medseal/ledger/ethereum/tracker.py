@@ -3,17 +3,17 @@
 from collections import Counter
 
 from medseal.errors import AccessRefusedError, AlreadyAnchoredError, NodeError, RevertedError
-from medseal.ledger.ethereum.answers import TxReceipt, parse_block, parse_receipt
+from medseal.ledger.ethereum.answers import TxReceipt, parse_receipt
 from medseal.ledger.ethereum.codec import account_to_address, changed_by
 from medseal.ledger.ethereum.contract import Contract
 from medseal.ledger.ethereum.mirror import ERASE_SCOPE, GATE_SCOPES, OWNER_SCOPE, ROLE_SCOPE
 from medseal.ledger.ethereum.rpc import Node
+from medseal.ledger.ethereum.standing import Standing
 from medseal.ledger.item import PASSING_REASONS, Item, ItemKind, Settled, Stage
 from medseal.ledger.outbox import Outbox
 
 __all__ = ["Tracker"]
 
-_RECHECKED_BLOCKS = 64
 # A receipt may come a moment after the count of the sender's transactions.
 _ROUNDS_WITHOUT_RECEIPT = 2
 # Times that a change is sent which the contract refuses, and does not when it is asked afterwards.
@@ -41,42 +41,18 @@ class Tracker:
         self._node = node
         self._contract = contract
         self._confirmations = confirmations
+        self._standing = Standing(outbox, node)
         # Number of the newest block whose content is final, at the last look.
         self._deep = -1
         self._unseen: Counter[int] = Counter()
 
     def recheck(self) -> None:
-        """Take back what the chain no longer holds, and make final what is deep enough.
-
-        Looks at all that stands in the newest blocks of the chain, or at the newest block that
-        anything stands in, as a block that is the same has the same blocks below it. And further
-        down as long as something was replaced.
-        """
+        """Take back what the chain no longer holds, and make final what is deep enough."""
         head = self._node.block("latest")
         top = -1 if head is None else head.number
         self._deep = top - self._confirmations
-        last = self._outbox.newest_block()
-        # A chain that began anew may have outgrown the old one since it was looked at.
-        first = min(top - _RECHECKED_BLOCKS, last)
-        while last >= 0 and self._compare(first, last):
-            last = min(first - 1, self._outbox.newest_block())
-            first = last - _RECHECKED_BLOCKS
+        self._standing.compare(top)
         self._outbox.confirm(self._deep)
-
-    def _compare(self, first: int, last: int) -> bool:
-        """Take back what stood in other blocks than the chain has; say whether something did."""
-        seen = self._outbox.blocks(first, last)
-        asked = [("eth_getBlockByNumber", (hex(number), False)) for number in seen]
-        is_changed = False
-        for (number, hashes), answer in zip(seen.items(), self._node.batch(asked), strict=True):
-            if isinstance(answer, NodeError):
-                raise answer
-            block = parse_block(answer)
-            for value in hashes:
-                if block is None or value != block.hash:
-                    self._outbox.vanish(number, value)
-                    is_changed = True
-        return is_changed
 
     def poll(self) -> None:
         """Look for the receipts of all that was signed and is in no block yet."""
@@ -131,11 +107,11 @@ class Tracker:
             for item, _ in carried_out
             if item.kind is ItemKind.CALL and item.scope != OWNER_SCOPE
             for later in self._outbox.later(item)
-            if _is_before(places.get(later.position) or _standing(later), places[item.position])
+            if _is_before(places.get(later.position) or _in_force(later), places[item.position])
             and changed_by(later.data) & changed_by(item.data)
         }
         settled = [self._settled(item, receipt) for item, receipt in carried_out]
-        self._outbox.settle(settled, repeat=list(displaced.values()))
+        self._standing.settle(settled, repeat=list(displaced.values()))
 
     def _place(self, item: Item, receipt: TxReceipt) -> _Place:
         nonces = [one.nonce for one in self._outbox.signed(item) if one.hash == receipt.hash]
@@ -196,7 +172,7 @@ class Tracker:
             return False
         is_done = reason == "erased" and item.scope.startswith(ERASE_SCOPE)
         stage = Stage.SKIPPED if is_done else Stage.REFUSED
-        self._outbox.settle([self._settled(item, receipt, stage, reason)])
+        self._standing.settle([self._settled(item, receipt, stage, reason)])
         return True
 
     def _may_pass(self, item: Item, reason: str) -> bool:
@@ -244,7 +220,7 @@ class Tracker:
         receipt = None if log is None else self._node.receipt(log.transaction)
         if receipt is None or not self._has_effect(item, receipt):
             return False
-        self._outbox.settle([self._settled(item, receipt)])
+        self._standing.settle([self._settled(item, receipt)])
         return True
 
     def _miss(self, item: Item) -> None:
@@ -257,7 +233,7 @@ class Tracker:
             self._outbox.note(item, Stage.QUEUED, "nonce-taken")
 
 
-def _standing(item: Item) -> _Place | None:
+def _in_force(item: Item) -> _Place | None:
     """Return where an item stands that is in force; None for any other."""
     if item.stage not in (Stage.MINED, Stage.FINAL) or item.block_number is None:
         return None
